@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fermata/detail/json.hpp>
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/string.hpp>
+
+#include <array>
+#include <cmath>
+#include <cstring>
+
+namespace fermata::detail {
+namespace {
+
+/// True if one of the eight bytes has to be looked at: a control, '"', '\\', or not ASCII.
+bool is_special(std::uint64_t eight) {
+  constexpr std::uint64_t ones = 0x0101010101010101ULL;
+  constexpr std::uint64_t highs = 0x8080808080808080ULL;
+  const std::uint64_t quote = eight ^ (ones * '"');
+  const std::uint64_t backslash = eight ^ (ones * '\\');
+  const std::uint64_t found = (eight - ones * 0x20) | (quote - ones) | (backslash - ones) | eight;
+  return (found & highs) != 0;  // may say so once too often, never once too little
+}
+
+/// The length of the UTF-8 sequence at the front; 0 when it isn't one.
+std::size_t sequence_length(std::string_view text) {
+  auto byte = [&](std::size_t i) {
+    return i < text.size() ? static_cast<unsigned char>(text[i]) : static_cast<unsigned char>(0);
+  };
+  auto follows = [&](std::size_t i) { return (byte(i) & 0xc0) == 0x80; };
+  const unsigned char first = byte(0);
+  if (first < 0x80) return 1;
+  if (first >= 0xc2 && first <= 0xdf) return follows(1) ? 2 : 0;
+  if (first >= 0xe0 && first <= 0xef) {
+    const bool overlong = first == 0xe0 && byte(1) < 0xa0;
+    const bool surrogate = first == 0xed && byte(1) > 0x9f;
+    return follows(1) && follows(2) && !overlong && !surrogate ? 3 : 0;
+  }
+  if (first >= 0xf0 && first <= 0xf4) {
+    const bool overlong = first == 0xf0 && byte(1) < 0x90;
+    const bool beyond = first == 0xf4 && byte(1) > 0x8f;
+    return follows(1) && follows(2) && follows(3) && !overlong && !beyond ? 4 : 0;
+  }
+  return 0;
+}
+
+void write_escape(std::string& out, char c) {
+  constexpr std::string_view hex = "0123456789abcdef";
+  switch (c) {
+    case '"':
+      out += "\\\"";
+      break;
+    case '\\':
+      out += "\\\\";
+      break;
+    case '\n':
+      out += "\\n";
+      break;
+    case '\r':
+      out += "\\r";
+      break;
+    case '\t':
+      out += "\\t";
+      break;
+    default:
+      out += "\\u00";
+      out += hex[static_cast<unsigned char>(c) >> 4];
+      out += hex[static_cast<unsigned char>(c) & 15];
+  }
+}
+
+/// The length of the front part that can be written as it is.
+std::size_t plain_length(std::string_view text) {
+  std::size_t i = 0;
+  for (;;) {
+    for (std::uint64_t eight; i + sizeof eight <= text.size(); i += sizeof eight) {
+      std::memcpy(&eight, text.data() + i, sizeof eight);
+      if (is_special(eight)) break;
+    }
+    if (i == text.size()) return i;
+    const auto c = static_cast<unsigned char>(text[i]);
+    if (c < 0x20 || c == '"' || c == '\\') return i;
+    const std::size_t length = sequence_length(text.substr(i));
+    if (length == 0)
+      throw encode_error("a text has bytes that aren't UTF-8: use fermata::bytes for those");
+    i += length;
+  }
+}
+
+template <class Number>
+void write_finite(std::string& out, Number number) {
+  if (!std::isfinite(number)) throw encode_error("a number that isn't finite");
+  if (number == 0 && std::signbit(number)) {
+    out += "-0.0";
+    return;
+  }
+  std::array<char, 32> text;
+  const auto end = std::to_chars(text.data(), text.data() + text.size(), number).ptr;
+  out.append(text.data(), end);
+}
+
+}  // namespace
+
+void write_text(std::string& out, std::string_view text) {
+  out += '"';
+  while (!text.empty()) {
+    const std::size_t plain = plain_length(text);
+    out.append(text.substr(0, plain));
+    text.remove_prefix(plain);
+    if (text.empty()) break;
+    write_escape(out, text.front());
+    text.remove_prefix(1);
+  }
+  out += '"';
+}
+
+void write_number(std::string& out, double number) { write_finite(out, number); }
+void write_number(std::string& out, float number) { write_finite(out, number); }
+
+void write_json(std::string& out, const boost::json::value& value, int depth) {
+  if (depth > depth_max) throw encode_error("nested deeper than 200");
+  bool first = true;
+  auto separate = [&] {
+    if (!std::exchange(first, false)) out += ',';
+  };
+  switch (value.kind()) {
+    case boost::json::kind::null:
+      out += "null";
+      break;
+    case boost::json::kind::bool_:
+      write(out, value.get_bool());
+      break;
+    case boost::json::kind::int64:
+      write(out, value.get_int64());
+      break;
+    case boost::json::kind::uint64:
+      write(out, value.get_uint64());
+      break;
+    case boost::json::kind::double_:
+      write_number(out, value.get_double());
+      break;
+    case boost::json::kind::string:
+      write_text(out, value.get_string());
+      break;
+    case boost::json::kind::array:
+      out += '[';
+      for (const boost::json::value& item : value.get_array())
+        separate(), write_json(out, item, depth + 1);
+      out += ']';
+      break;
+    case boost::json::kind::object:
+      out += '{';
+      for (const auto& item : value.get_object()) {
+        separate();
+        write_text(out, item.key());
+        out += ':';
+        write_json(out, item.value(), depth + 1);
+      }
+      out += '}';
+      break;
+  }
+}
+
+}  // namespace fermata::detail

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/dispatch/writer.hpp"
+
+#include "engine/limits.hpp"
+
+#include <iterator>
+#include <utility>
+
+namespace fermata::engine {
+
+namespace {
+
+template <class T>
+void append_all(std::vector<T>& to, std::vector<T>& from) {
+  if (to.empty()) {
+    to = std::move(from);
+    return;
+  }
+  to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
+}
+
+/// The next `count` items of `all`, from `at` on.
+template <class T>
+std::vector<T> share(std::vector<T>& all, std::size_t& at, std::size_t count) {
+  const auto first = all.begin() + static_cast<std::ptrdiff_t>(at);
+  at += count;
+  return {std::make_move_iterator(first),
+          std::make_move_iterator(first + static_cast<std::ptrdiff_t>(count))};
+}
+
+}  // namespace
+
+writer::writer(std::shared_ptr<store> where) : store_(std::move(where)) {}
+
+writer::~writer() {
+  drain();
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+writer::answer writer::commit(batch&& what) {
+  ticket mine{.what = std::move(what), .then = {}, .result = absl::UnknownError("")};
+  std::unique_lock lock(mutex_);
+  queue_.push_back(&mine);
+  while (!mine.ready) {
+    if (!led_)
+      lead(lock);
+    else
+      changed_.wait(lock);
+  }
+  return std::move(mine.result);
+}
+
+std::optional<writer::answer> writer::try_commit(batch& what) {
+  std::unique_lock lock(mutex_);
+  if (led_ || !queue_.empty()) return std::nullopt;
+  ticket mine{.what = std::move(what), .then = {}, .result = absl::UnknownError("")};
+  queue_.push_back(&mine);
+  lead(lock);
+  while (!mine.ready) changed_.wait(lock);
+  if (!mine.result.ok()) what = std::move(mine.what);
+  return std::move(mine.result);
+}
+
+void writer::submit(batch&& what, done then) {
+  auto* made = new ticket{.what = std::move(what), .then = std::move(then), .result = absl::UnknownError("")};
+  bool wake = false;
+  {
+    const std::lock_guard lock(mutex_);
+    queue_.push_back(made);
+    if (!thread_.joinable()) thread_ = std::thread([this] { work(); });
+    wake = thread_waits_ && !led_;
+  }
+  if (wake) changed_.notify_all();
+}
+
+void writer::drain() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return queue_.empty() && !led_; });
+}
+
+void writer::work() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    thread_waits_ = true;
+    changed_.wait(lock, [this] { return stopping_ || (!queue_.empty() && !led_); });
+    thread_waits_ = false;
+    if (queue_.empty() && stopping_) return;
+    if (!led_ && !queue_.empty()) lead(lock);
+  }
+}
+
+/// One group. Whoever leads writes what has queued; the next group is somebody else's, who waits
+/// already.
+void writer::lead(std::unique_lock<std::mutex>& lock) {
+  led_ = true;
+  std::deque<ticket*> group = next_group();
+  lock.unlock();
+  write(group);
+  for (ticket* t : group) {
+    if (!t->then) continue;
+    t->then(std::move(t->result), std::move(t->what));
+    delete t;
+  }
+  lock.lock();
+  // Those with `then` are gone; the rest wait for `ready` under the mutex.
+  led_ = false;
+  changed_.notify_all();
+}
+
+std::deque<writer::ticket*> writer::next_group() {
+  std::deque<ticket*> group;
+  std::size_t items = 0;
+  bool claims = false;
+  std::int64_t worker = 0;
+  while (!queue_.empty()) {
+    const batch& next = queue_.front()->what;
+    const bool other_worker = worker != 0 && next.worker != 0 && next.worker != worker;
+    if (!group.empty() &&
+        (items >= limits::batch_events || other_worker || (claims && next.claim.has_value())))
+      break;
+    items += next.appends.size() + next.starts.size() + next.messages.size();
+    claims = claims || next.claim.has_value();
+    if (next.worker != 0) worker = next.worker;
+    group.push_back(queue_.front());
+    queue_.pop_front();
+  }
+  return group;
+}
+
+void writer::write(std::deque<ticket*>& group) {
+  struct counts {
+    std::size_t appends, starts, messages;
+    bool claim;
+  };
+  std::vector<counts> sizes;
+  batch together;
+  for (ticket* t : group) {
+    sizes.push_back({t->what.appends.size(), t->what.starts.size(), t->what.messages.size(),
+                     t->what.claim.has_value()});
+    if (t->what.worker != 0) together.worker = t->what.worker;
+    append_all(together.appends, t->what.appends);
+    append_all(together.starts, t->what.starts);
+    append_all(together.messages, t->what.messages);
+    if (t->what.claim) together.claim = std::move(t->what.claim);
+  }
+  answer all = store_->commit(std::move(together));
+  std::size_t append = 0, start = 0, message = 0;
+  std::vector<ticket*> waiting;
+  for (std::size_t i = 0; i < group.size(); ++i) {
+    ticket* t = group[i];
+    if (!all.ok()) {
+      t->result = all.status();
+      t->what.appends = share(together.appends, append, sizes[i].appends);
+      t->what.starts = share(together.starts, start, sizes[i].starts);
+      t->what.messages = share(together.messages, message, sizes[i].messages);
+      if (sizes[i].claim) t->what.claim = together.claim;
+    } else {
+      batch_result mine;
+      mine.appends = share(all->appends, append, sizes[i].appends);
+      mine.starts = share(all->starts, start, sizes[i].starts);
+      mine.messages = share(all->messages, message, sizes[i].messages);
+      if (sizes[i].claim) {
+        mine.claimed = std::move(all->claimed);
+        mine.next_timer = all->next_timer;
+        mine.next_not_before = all->next_not_before;
+        mine.more_ready = all->more_ready;
+      }
+      t->result = std::move(mine);
+    }
+    if (!t->then) waiting.push_back(t);
+  }
+  // A waiter may leave as soon as it sees `ready`, so nothing of it is touched afterwards.
+  const std::lock_guard lock(mutex_);
+  for (ticket* t : waiting) {
+    t->ready = true;
+    std::erase(group, t);
+  }
+}
+
+}  // namespace fermata::engine

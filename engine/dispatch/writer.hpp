@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "engine/store/store.hpp"
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+namespace fermata::engine {
+
+/// Group commit: what queued while the last commit ran is committed together. The writer is a role:
+/// a caller on an idle system commits by itself, without a hop; under load one thread does. As
+/// LevelDB's writer queue (`DBImpl::Write`), with whole batches in place of single writes.
+/// Threads: any.
+class writer {
+ public:
+  using answer = absl::StatusOr<batch_result>;
+  /// With an error, the batch comes back as it was, to be sent again: an ambiguous commit is settled
+  /// by its very bytes.
+  using done = std::function<void(answer, batch&&)>;
+
+  explicit writer(std::shared_ptr<store> where);
+  ~writer();
+  writer(const writer&) = delete;
+
+  /// Waits until it is durable.
+  answer commit(batch&& what);
+  /// Commits on this thread if nobody is writing; otherwise, and with an error, leaves `what` as it
+  /// was.
+  std::optional<answer> try_commit(batch& what);
+  /// Returns at once; `then` is called on the thread that wrote it.
+  void submit(batch&& what, done then);
+  /// Everything submitted has been answered.
+  void drain();
+
+  store& where() const noexcept { return *store_; }
+
+ private:
+  struct ticket {
+    batch what;
+    done then;       // submitted
+    answer result;   // waited for
+    bool ready = false;
+  };
+
+  void lead(std::unique_lock<std::mutex>& lock);
+  void write(std::deque<ticket*>& group);
+  std::deque<ticket*> next_group();
+  void work();
+
+  // Set once.
+  const std::shared_ptr<store> store_;
+
+  // Guarded by mutex_.
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<ticket*> queue_;
+  bool led_ = false;
+  bool stopping_ = false;
+  std::thread thread_;  // started with the first submit
+  bool thread_waits_ = false;
+};
+
+}  // namespace fermata::engine

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+// Acts on open runs: pause, resume, and what a rescuer found.
+#include "engine/operate/reopen.hpp"
+#include "engine/operate/taking.hpp"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+namespace fermata::engine {
+namespace {
+
+constexpr std::string_view not_begun =
+    "hasn't begun; only `fermata terminate` can be done to it before a worker takes it";
+
+absl::StatusOr<run_row> find_open(const store& where, const run_id& run) {
+  absl::StatusOr<run_row> row = find_row(where, run);
+  if (!row.ok()) return row;
+  if (ended(row->state)) return ended_already(*row);
+  if (row->state == run_state::waiting_to_start) return not_allowed(run, not_begun);
+  return row;
+}
+
+/// owner_changed, operator_act.
+absl::StatusOr<std::optional<append>> act_on(const store& where, const run_row& row,
+                                             std::string_view name, const act& by) {
+  absl::StatusOr<taking> taken = take(where, row, fmt::format("{} by {}", name, by.who));
+  if (!taken.ok()) return taken.status();
+  taken->add(act_event(name, by));
+  return std::move(taken->what());
+}
+
+std::string needs(attention what) {
+  return fmt::format("isn't paused but {}; `fermata retry` goes on", text_of(what));
+}
+
+event blame_event(const blame& what) {
+  event found;
+  found.kind = what.signal != 0 ? event_kind::attempt_crashed : event_kind::suspicion;
+  found.operation = what.operation;
+  found.name = what.step;
+  pb::attempt& details = *found.details.mutable_attempt();
+  details.set_number(what.attempt);
+  details.set_signal(what.signal);
+  details.set_backtrace(what.backtrace);
+  details.set_worker(what.worker);
+  details.set_step(what.step);
+  details.set_alone(what.alone);
+  return found;
+}
+
+}  // namespace
+
+absl::Status pause(store& where, const run_id& run, const act& by) {
+  return until_landed(where, run, [&]() -> absl::StatusOr<std::optional<append>> {
+    const absl::StatusOr<run_row> row = find_open(where, run);
+    if (!row.ok()) return row.status();
+    if (row->attention == attention::paused) return std::optional<append>();
+    auto made = act_on(where, *row, "pause", by);
+    if (made.ok()) {
+      (*made)->attention = attention::paused;
+      (*made)->report = fmt::format("paused by {}: {}", by.who, by.why);
+    }
+    return made;
+  });
+}
+
+absl::Status resume(store& where, const run_id& run, const act& by) {
+  return until_landed(where, run, [&]() -> absl::StatusOr<std::optional<append>> {
+    const absl::StatusOr<run_row> row = find_open(where, run);
+    if (!row.ok()) return row.status();
+    if (row->attention == attention::none) return std::optional<append>();
+    if (row->attention != attention::paused) return not_allowed(run, needs(row->attention));
+    auto made = act_on(where, *row, "resume", by);
+    if (made.ok()) {
+      (*made)->attention = attention::none;
+      (*made)->make_ready = true;
+    }
+    return made;
+  });
+}
+
+absl::Status reopen(store& where, const run_id& run, const act& by) {
+  bool acted = false;
+  return until_landed(where, run, [&]() -> absl::StatusOr<std::optional<append>> {
+    const absl::StatusOr<run_row> row = find_open(where, run);
+    if (!row.ok()) return row.status();
+    if (row->attention == attention::paused) {
+      return not_allowed(run, "is paused; `fermata resume` goes on with it");
+    }
+    if (row->attention == attention::none) {
+      // Somebody else's retry came between two tries of ours.
+      if (acted) return std::optional<append>();
+      return not_allowed(run,
+                         "is open and healthy: there is nothing to retry; `fermata explain` says "
+                         "what it waits for, `fermata terminate` ends it");
+    }
+    acted = true;
+    auto made = act_on(where, *row, "retry", by);
+    if (made.ok()) {
+      (*made)->attention = attention::none;
+      (*made)->make_ready = true;
+    }
+    return made;
+  });
+}
+
+absl::Status journal_blame(store& where, const blame& what) {
+  return until_landed(where, what.run, [&]() -> absl::StatusOr<std::optional<append>> {
+    const absl::StatusOr<run_row> row = where.find_run(what.run);
+    if (absl::IsNotFound(row.status())) return std::optional<append>();
+    if (!row.ok()) return row.status();
+    const bool begun = row->state != run_state::waiting_to_start;
+    if (!begun || ended(row->state)) return std::optional<append>();
+    absl::StatusOr<taking> taken = take(where, *row, fmt::format("worker {} died", what.worker));
+    if (!taken.ok()) return taken.status();
+    taken->add(blame_event(what));
+    taken->what().make_ready = true;
+    return std::move(taken->what());
+  });
+}
+
+}  // namespace fermata::engine

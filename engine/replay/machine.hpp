@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "engine/replay/command.hpp"
+#include "engine/replay/mismatch.hpp"
+#include "engine/replay/operation.hpp"
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace fermata::engine {
+
+struct machine_options {
+  run_id run;
+  chain_id chain;
+  std::string space = "default";
+  std::size_t record_input_max = limits_recorded_input();
+  std::size_t operations_max = limits_operations();
+
+  static std::size_t limits_recorded_input() noexcept;
+  static std::size_t limits_operations() noexcept;
+};
+
+/// The replay machine: knows one run. The journal tells it what happened, the code asks it, the
+/// world reports to it; it produces events to append and attempts to start, or a mismatch.
+/// Synchronous: no thread, clock, socket, database or coroutine. README.md tells it in examples.
+///
+///   for (const event& e : history) { m.deliver(e); run the code; m.stand(); }
+///   m.go_live();
+///   loop: set_time · receive the inbox · fire_timers · report attempts
+///         take_events → append → landed, then deliver each · take_starts
+class machine {
+ public:
+  explicit machine(machine_options options);
+  machine(const machine&) = delete;
+
+  // ---- the journal tells (in position order) ----
+
+  /// The recorded commands, in order, before the first `deliver`.
+  void foresee(const event& command);
+  /// The history has `failing`, and the code isn't wanted: compensation goes on from the journal
+  /// alone. Then only the commands after `failing` are foreseen.
+  void fold_only() noexcept { fold_only_ = true; }
+  /// The last position that the history had when this owner took the run.
+  void history_ends_at(position_t last) noexcept { history_end_ = last; }
+  position_t history_end() const noexcept { return history_end_; }
+  /// One committed event. Afterwards run the code for `take_settled`, then call `stand`.
+  void deliver(const event& what);
+  /// The code has run until it waits everywhere.
+  void stand();
+  /// All history is delivered: from here on attempts start. What is delivered from now on is what
+  /// this machine produced (`take_events`, `outcome_of`).
+  void go_live();
+  bool live() const noexcept { return live_; }
+  /// Events of `take_events` that were appended. Call before delivering them.
+  void landed(std::size_t events) noexcept { landed_ += events; }
+
+  // ---- the code asks ----
+
+  slot ask(slot branch, request&& what);
+  slot open_branch(slot branch, bool shielded);
+  void branch_ended(slot branch, settled how, pb::failure why = {});
+  void root_ended(settled how, payload result, pb::failure why = {});
+  void cancel(slot op);
+  /// A branch's frames were destroyed: it is cancelled without being told.
+  void drop(slot op);
+  bool patched(slot branch, std::string_view change, std::string_view place);
+  std::uint64_t random(slot branch);
+  time_us now() const noexcept { return now_; }
+  void observe(slot op) { ops_[op].observed = true; }
+  /// True when waiting for `op` in `branch` ends in `cancelled` at once.
+  /// References of `look` stay valid while the machine lives.
+  bool refuses(slot branch, slot op) const;
+  const operation& look(slot op) const { return ops_[op]; }
+  /// The operation with this id; 0 when there is none.
+  slot slot_of(std::string_view id) const { return find(id); }
+  std::size_t size() const noexcept { return ops_.size(); }
+  /// Something that can't be read: blocks the run.
+  void undecodable(std::string_view what, std::string_view place);
+
+  // ---- the world reports ----
+
+  void set_time(time_us now) noexcept { clock_ = now > clock_ ? now : clock_; }
+  void receive(const message& what);
+  /// One row of the store's timers is due. `fire_timers` is the same for all of this run.
+  void timer_due(std::string_view operation, timer_purpose purpose);
+  /// Everything due by `set_time`, in (due, operation) order. Call after `receive`.
+  void fire_timers();
+  void attempt_ended(slot op, attempt_end&& end);
+  /// The outcome that an attempt would produce, for a transactional step's append. Its value is
+  /// filled in by the writer; report with `attempt_committed` after it landed, then deliver it.
+  event outcome_of(slot op, int number, time_us started) const;
+  void attempt_committed(slot op);
+  /// The operation can't be started here (queue full, not served): it goes back to waiting, until
+  /// `attempt_possible` or another owner.
+  void attempt_refused(slot op);
+  /// It isn't tried before then; the worker keeps a retry timer for it.
+  void postpone(slot op, time_us until);
+  /// Before `go_live`: an attempt of an operation goes on in this process, begun for a machine that is
+  /// gone. It isn't started again, and is told to stop when it has to.
+  void attempt_goes_on(slot op);
+  void attempt_possible(slot op);
+  /// Found in a black box: this operation's attempt took its worker down (or may have), or the
+  /// process of its own. Nothing of the operation starts before the note is delivered.
+  void crashed(std::string_view operation, int number, int signal, std::string_view backtrace,
+               std::string_view worker, bool alone);
+  /// The grace time is over: what is in flight is abandoned.
+  void grace_over();
+
+  // ---- the worker takes ----
+
+  std::vector<slot> take_settled();
+  std::vector<produced> take_events();
+  bool has_events() const noexcept { return !events_.empty(); }
+  std::vector<attempt_start> take_starts();
+  std::vector<slot> take_stops();
+  std::vector<std::string> take_removed_timers();
+  /// Messages that mean nothing to this run (seq): consumed without an event.
+  std::vector<std::uint64_t> take_dropped();
+  standing stands() const;
+  /// Three crashes, or five unattributed deaths while alone: the operation's id; empty otherwise.
+  std::string quarantined() const;
+  const mismatch& difference() const noexcept { return mismatch_; }
+  bool over() const noexcept { return !mismatch_.empty() || ended_ || failing_; }
+  bool code_runs() const noexcept { return !failing_ && !ended_ && !fold_only_; }
+  const std::string& workflow() const noexcept { return workflow_; }
+  const payload& input() const noexcept { return ops_[0].input; }
+  run_state state() const noexcept;
+  epoch_t epoch() const noexcept { return epoch_; }
+  std::string key_of(const operation& op) const;
+  const run_id& origin() const noexcept { return origin_; }
+
+ private:
+  struct foreseen {
+    position_t position;
+    event_kind kind;
+    std::string operation, name, place;
+    std::uint64_t input_hash, input_type;
+    time_us due;
+    run_id child;
+    int close_policy = 0;
+  };
+  struct compensation {
+    undo_plan undo;
+    payload input;
+    std::string undoes;
+    std::string place;
+  };
+  struct change {
+    bool answer;
+    bool compared;  // its command was asked for
+  };
+  struct ending {
+    settled how;
+    pb::failure why;
+  };
+
+  // machine.cpp
+  void deliver_start(const event& what);
+  void deliver_command(const event& what);
+  void deliver_outcome(const event& what);
+  void deliver_note(const event& what);
+  void deliver_end(const event& what);
+  slot add(operation&& op);
+  std::string next_id(slot branch);
+  slot find(std::string_view id) const;
+  operation* expect(const event& what);
+  void settle(slot op, settled how);
+  void fail(slot op, const pb::failure& why);
+  event make(event_kind kind, const operation& op) const;
+  void produce(event&& what);
+  void produce(produced&& what);
+  /// True when the command is new and has to be produced; else it was recorded, as `was` tells.
+  bool ask_command(event_kind kind, const operation& op, foreseen* was = nullptr);
+  bool within_shield(slot branch) const;
+  bool branch_cancelled(slot branch) const { return ops_[branch].inner->cancelled; }
+  std::uint64_t hash_of(const payload& input) const;
+  void differ(mismatch&& what);
+  void end_branch(slot branch);
+  static time_us later(time_us from, std::int64_t ms) noexcept;
+
+  // machines/
+  void ask_step(slot op, request& what);
+  void ask_timer(slot op, const request& what);
+  void ask_receive(slot op, const request& what);
+  void ask_child(slot op, request& what);
+  void ask_send(slot op, request& what);
+  void ask_written(slot op);
+  void ask_compensation(slot op, const undo_plan& undo, payload input, std::string undoes);
+  void deliver_step(const event& what);
+  void deliver_timer(const event& what);
+  void deliver_signal(const event& what);
+  void deliver_child(const event& what);
+  void deliver_cancel(const event& what);
+  void deliver_attempt(const event& what);
+  void deliver_compensation(const event& what);
+  void deliver_failing(const event& what);
+  void deliver_act(const event& what);
+  void want_start(slot op);
+  void cancel_inside(slot branch, bool by_code);
+  void cancel_branch(slot branch, bool by_code);
+  void cancel_one(slot op, bool journal);
+  void stop(slot op);
+  bool must_stop(const operation& op) const;
+  bool takes_outcome(const operation& op) const;
+  bool vanished(const operation& op) const;
+  void deliver_crash(slot op, const event& what);
+  bool dangerous(const operation& op) const;
+  void take_child_end(const message& what);
+  std::int64_t retry_delay_ms(const operation& op, const attempt_end& end) const;
+  void step_failed(slot op, const attempt_end& end);
+  void go_on_ending();
+  void next_compensation();
+  void produce_failing(settled how, const pb::failure& why);
+  void produce_end(run_state how, const pb::failure& why);
+  const operation* unseen_failure() const;
+  ending how_it_ends() const;
+  int in_flight() const;
+  std::string waits() const;
+
+  // Set once.
+  machine_options options_;
+  std::string workflow_;
+  std::string seed_;
+  run_id origin_;
+
+  // What the journal told.
+  position_t delivered_ = 0;
+  position_t history_end_ = 0;
+  time_us now_ = 0;  // of the last delivered start or outcome
+  epoch_t epoch_ = 0;
+  std::deque<foreseen> recorded_;  // commands of the history not yet asked
+  std::uint64_t asked_ = 0;        // commands
+  std::uint64_t confirmed_ = 0;    // commands delivered
+  std::map<std::string, change, std::less<>> markers_;
+  std::map<std::string, std::deque<std::pair<payload, std::string>>, std::less<>> mail_;
+  std::map<std::string, int, std::less<>> mail_under_way_;  // produced, not delivered
+  bool fold_only_ = false;
+  bool failing_ = false;
+  bool ended_ = false;
+  pb::failure failing_why_;
+  bool failing_cancelled_ = false;
+  run_state end_state_ = run_state::running;
+  bool cancelled_ = false;
+  std::string cancel_why_;
+  std::vector<std::string> abandoned_;
+  int code_crashes_ = 0;
+  run_id parent_;
+  chain_id parent_chain_;
+  std::string parent_operation_;
+  std::string queue_;
+  time_us deadline_ = 0;  // 0: none
+
+  // What the code asked.
+  std::deque<operation> ops_;  // references stay valid
+  std::unordered_map<std::string, slot> by_id_;
+  std::map<std::string, std::deque<slot>, std::less<>> waiting_;  // receives, oldest first
+  std::vector<compensation> compensations_;  // not yet undone
+  int compensated_ = 0;  // c.n
+  slot undoing_ = 0;     // the newest c.n, until it is settled
+  bool root_over_ = false;
+  settled root_how_ = settled::pending;
+  payload result_;
+  pb::failure root_why_;
+  bool end_produced_ = false;  // `failing` or an end is under way
+  bool closed_ = false;        // an end is: nothing follows it
+  bool exhausted_ = false;     // a compensation is
+  slot asks_people_ = 0;       // a step with on_crash = ask that vanished
+  bool deadline_told_ = false;
+
+  // Counted, so that ten thousand operations in flight cost no walk.
+  int pending_ = 0;           // operations not settled, branches apart
+  int work_pending_ = 0;      // … steps
+  int children_pending_ = 0;  // … children, but for those left alone
+  int refused_ = 0;           // … steps that this worker can't carry out
+  int open_branches_ = 0;
+  slot first_pending_ = 1;    // none before it
+  std::set<std::pair<time_us, slot>> sleeping_;  // timers
+  std::set<std::pair<time_us, slot>> retrying_;  // steps between attempts
+  std::vector<slot> held_;  // timers that wait for a message under way
+  std::vector<slot> suspects_;                   // steps that may be quarantined
+
+  // What the worker is to do.
+  time_us clock_ = 0;
+  bool live_ = false;
+  bool grace_over_ = false;
+  std::uint64_t produced_count_ = 0;
+  std::uint64_t landed_ = 0;
+  std::uint64_t gate_ = 0;
+  int outcomes_under_way_ = 0;  // produced, not delivered
+  std::vector<produced> events_;
+  std::vector<slot> settled_;
+  std::vector<slot> starts_;
+  std::vector<slot> stops_;
+  std::vector<std::string> removed_timers_;
+  std::vector<std::uint64_t> dropped_;
+  mismatch mismatch_;
+};
+
+/// Whether the workflow's own code took its worker down so often in a row that the run belongs into
+/// quarantine. To be asked before the code is run: a machine can't tell, it would have to run it.
+bool code_is_dangerous(std::span<const event> history);
+
+}  // namespace fermata::engine

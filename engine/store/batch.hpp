@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "engine/store/records.hpp"
+
+#include <absl/status/statusor.h>
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+/// What is written together: one durable transaction. Each item lands whole or not at all, and the
+/// result says which; one bad item never fails its batch.
+namespace fermata::engine {
+
+/// What becomes of the run's ownership with this append.
+enum class then : std::uint8_t {
+  keep,  // the worker goes on
+  park,  // nothing to do now: no owner, if the inbox is empty (else it stays owned: `parked` false)
+  end    // the last event is an end; refused (inbox_not_empty) when an unread message isn't consumed
+};
+
+/// One run's piece: events after a named predecessor.
+struct append {
+  run_id run;
+  chain_id chain;
+  std::int64_t row = 0;
+  epoch_t epoch = 0;
+  position_t after = 0;
+  chain_hash after_hash{};
+  std::vector<encoded_event> events;    // may be empty: then only the rest happens, under the fence
+  std::vector<std::uint64_t> consumed;  // inbox rows by seq; their ids go to the ledger
+  run_changes changes;
+  std::vector<start_request> children;  // their start requests, in the same transaction
+  std::vector<message> messages;        // to other chains
+  fermata::engine::then then = fermata::engine::then::keep;
+  std::optional<std::string> waits;
+  std::optional<std::string> status;
+  std::optional<attention> attention;
+  std::string report;                   // with attention
+  std::vector<log_line> logs;
+  bool looked = false;                  // the ready mark is removed: the owner has seen the inbox
+
+  /// An operator's append (CLI, server): no owner and no epoch is asked for, the predecessor alone
+  /// fences; the first event is `owner_changed`, and the run has no owner afterwards. With
+  /// `make_ready` it becomes ready work.
+  bool by_operator = false;
+  bool make_ready = false;
+
+  /// A transactional step on tables of the journal's own database (PROTOCOL §7a): runs on the
+  /// writer's turn inside a savepoint, gets the store's handle (`sqlite3*`), and returns the events
+  /// to append in place of `events`. When it fails, the savepoint is rolled back and the append
+  /// answers `body_failed` with the status.
+  std::function<absl::StatusOr<std::vector<encoded_event>>(void* handle)> body;
+};
+
+enum class landing : std::uint8_t {
+  landed,           // also when the very same bytes were there already
+  stale,            // the predecessor isn't the run's last event
+  not_owner,        // owner or epoch differ
+  message_gone,     // a consumed message isn't in the inbox
+  inbox_not_empty,  // an end that leaves a message unread
+  body_failed,
+  unknown_run
+};
+const char* text_of(landing how) noexcept;
+
+struct append_result {
+  landing how = landing::stale;
+  bool parked = false;
+  absl::Status body;                          // with body_failed
+  std::vector<encoded_event> body_events;     // what `body` appended
+  std::vector<message_id> undeliverable;      // messages to chains that have ended or don't exist
+};
+
+enum class on_duplicate : std::uint8_t { attach, fail, restart_if_ended };
+
+/// A start by a client. With `admit` the worker of the same process takes it in this very
+/// transaction: event 1 is written, no start request.
+struct start_item {
+  start_request request;
+  std::string input_digest;  // first 16 bytes of the SHA-256 of the input; kept in the key's row
+  fermata::engine::on_duplicate on_duplicate = fermata::engine::on_duplicate::attach;
+  std::optional<encoded_event> admit;
+  std::string build;  // with admit
+};
+struct start_result {
+  enum class outcome : std::uint8_t { started, attached, conflict, exists } how = outcome::started;
+  run_id run;    // the one that was started, or the chain's current run
+  chain_id chain;
+  bool admitted = false;
+  std::int64_t row = 0;  // with admitted
+};
+
+struct message_result {
+  enum class outcome : std::uint8_t { accepted, repeated, ended, unknown, full } how = outcome::accepted;
+  run_id run;              // the open run of the chain, where there is one
+  std::int64_t owner = 0;  // who has it
+};
+
+/// Looks for work for this worker, in the same transaction, after everything else.
+struct claim_request {
+  int at_most = 0;
+  std::string space = "default";
+  std::vector<std::string> queues = {""};
+  std::vector<std::string> workflows;  // those it serves
+  std::string build;
+  bool own_build_only = false;  // only runs that this build began, and new ones
+  time_us now = 0;
+  std::vector<run_id> not_these;       // being evicted, or just given up
+};
+
+/// A run that has something to do: taken now, or owned by this worker before.
+struct claimed {
+  run_row run;             // after the claim
+  bool fresh = false;      // begun by this claim: event 1 was just written
+  bool mine_before = false;
+  fermata::engine::head head;
+  std::vector<message> inbox;     // all of it, in order of acceptance
+  std::vector<timer_row> due;     // timers due now, in (due, operation) order
+};
+
+struct batch {
+  std::int64_t worker = 0;  // row of the worker that writes; 0: a client or operator
+  std::vector<append> appends;
+  std::vector<start_item> starts;
+  std::vector<message> messages;
+  std::optional<claim_request> claim;
+  bool empty() const noexcept {
+    return appends.empty() && starts.empty() && messages.empty() && !claim;
+  }
+};
+
+struct batch_result {
+  std::vector<append_result> appends;  // in the order of the batch
+  std::vector<start_result> starts;
+  std::vector<message_result> messages;
+  std::vector<claimed> claimed;
+  time_us next_timer = 0;       // with claim: the earliest timer not yet due; 0: none
+  time_us next_not_before = 0;  // with claim: the earliest start request not yet due; 0: none
+  bool more_ready = false;      // with claim: there was more than `at_most`
+};
+
+}  // namespace fermata::engine

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/limits.hpp"
+#include "engine/store/memory/turn.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace fermata::engine::memory {
+
+message_result put_message(turn& turn, message what, bound inbox_bound) {
+  using outcome = message_result::outcome;
+  tables& data = turn.data;
+  message_result result;
+  const chain_record* known = data.find_chain(what.to);
+  if (known == nullptr) {
+    result.how = outcome::unknown;
+    return result;
+  }
+  run_record* open = data.open_run(what.to);
+  if (open != nullptr) {
+    result.run = open->row.run;
+    result.owner = open->row.owner;
+  }
+
+  if (known->pending.contains(what.id) || known->ledger.contains(what.id)) {
+    result.how = outcome::repeated;
+  } else if (!data.accepts_messages(what.to)) {
+    result.how = outcome::ended;
+  } else if (inbox_bound == bound::checked && known->inbox.size() >= limits::inbox_per_chain) {
+    result.how = outcome::full;
+  } else {
+    chain_record& chain = data.chains[what.to];
+    what.accepted = turn.now;
+    what.seq = chain.inbox.empty() ? 1 : chain.inbox.rbegin()->first + 1;
+    data.latest = std::max(data.latest, what.accepted);
+    chain.pending.insert(what.id);
+    chain.inbox.emplace(what.seq, std::move(what));
+    if (open != nullptr) data.mark_ready(*open, turn.now);
+    result.how = outcome::accepted;
+  }
+  return result;
+}
+
+}  // namespace fermata::engine::memory

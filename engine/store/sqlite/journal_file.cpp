@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/store/sqlite/journal_file.hpp"
+
+#include "engine/limits.hpp"
+#include "engine/store/sqlite/process.hpp"
+#include "engine/store/sqlite/schema.hpp"
+
+#include <fmt/format.h>
+#include <sqlite3.h>
+
+#include <algorithm>
+
+namespace fermata::engine::sqlite {
+
+journal_file::~journal_file() = default;
+
+time_us journal_file::now() const { return std::max(time->wall_now(), latest_.load()); }
+
+turn journal_file::make_turn(std::int64_t worker) {
+  turn turn{.db = *db_,
+            .time = *time,
+            .chance = *chance,
+            .heads = heads_,
+            .handed = handed_,
+            .worker = worker};
+  turn.now = now();
+  turn.latest = latest_.load();
+  turn.mark = last_mark_;
+  return turn;
+}
+
+void journal_file::begin(guards guarded_by) {
+  if (read_only_)
+    fail(absl::StatusCode::kFailedPrecondition, "FER-2104",
+         where.path + " was opened for reading only");
+  db_->fire_triggers(guarded_by == guards::on);
+  db_->sql("BEGIN IMMEDIATE").run();
+  try {
+    refresh_after_others();
+  } catch (...) {
+    roll_back();
+    throw;
+  }
+}
+
+/// What we remember of the journal is true until another connection commits.
+void journal_file::refresh_after_others() {
+  const std::int64_t version = db_->pragma("PRAGMA data_version");
+  if (version == seen_version_) return;
+  heads_.clear();
+  refuse_newer_schema();
+  use last = db_->sql("SELECT at FROM events ORDER BY lsn DESC LIMIT 1");
+  if (last.next()) latest_.store(std::max(latest_.load(), last.integer(0)));
+  seen_version_ = version;
+}
+
+/// Another process may have migrated the journal while we had it open.
+void journal_file::refuse_newer_schema() {
+  const schema_state found = read_schema(*db_);
+  if (found.written_by_min > schema_version)
+    fail(absl::StatusCode::kFailedPrecondition, "FER-2003",
+         fmt::format("{} was migrated by version {} while it was open here; restart this program "
+                     "with that version",
+                     where.path, found.written_by));
+}
+
+void journal_file::end(turn& turn) {
+  wake.count_commit();
+  db_->sql("COMMIT").run();
+  db_->names.committed();
+  db_->places.committed();
+  db_->spaces.committed();
+  handed_.committed();
+  last_mark_ = turn.mark;
+  latest_.store(std::max(latest_.load(), turn.latest));
+  if (turn.woke) wake.bump();
+  checkpoint_if_due();
+}
+
+void journal_file::roll_back() noexcept {
+  // A failed COMMIT may have rolled back by itself, or not.
+  if (sqlite3_get_autocommit(db_->handle()) == 0)
+    sqlite3_exec(db_->handle(), "ROLLBACK", nullptr, nullptr, nullptr);
+  db_->names.rolled_back();
+  db_->places.rolled_back();
+  db_->spaces.rolled_back();
+  handed_.rolled_back();
+  heads_.clear();
+}
+
+/// Small and often, under the lock. What it can't do now, because a reader stands in the way, is
+/// tried again a thousand pages later; nothing that was committed depends on it.
+void journal_file::checkpoint_if_due() {
+  if (wal_pages_ < checkpoint_at_) return;
+  int in_log = 0;
+  int done = 0;
+  const int rc =
+      sqlite3_wal_checkpoint_v2(db_->handle(), nullptr, SQLITE_CHECKPOINT_PASSIVE, &in_log, &done);
+  const auto step = static_cast<int>(limits::checkpoint_pages);
+  if (rc == SQLITE_OK && done == in_log) {
+    // The next commit begins at the log's start again.
+    checkpoint_at_ = step;
+    warned_of_readers_ = false;
+  } else {
+    checkpoint_at_ = wal_pages_ + step;
+    warn_of_readers(wal_pages_);
+  }
+}
+
+void journal_file::warn_of_readers(int wal_pages) {
+  const std::int64_t bytes = std::int64_t{wal_pages} * 4096;
+  if (bytes < static_cast<std::int64_t>(limits::wal_warning) || warned_of_readers_) return;
+  warned_of_readers_ = true;
+  say_(fmt::format("{}-wal has grown to {} MB: a reader holds it back; {}", where.path,
+                   bytes / 1'000'000, describe_users(where.path)));
+}
+
+}  // namespace fermata::engine::sqlite

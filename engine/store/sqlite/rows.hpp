@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "engine/store/records.hpp"
+#include "engine/store/sqlite/connection.hpp"
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+/// Rows of the tables as plain values, and back. Column lists and readers belong together.
+namespace fermata::engine::sqlite {
+
+// ---- events ----
+
+extern const std::string event_columns;  // of `events e`
+encoded_event read_event(connection& db, use& row, std::int64_t run);
+void insert_event(connection& db, std::int64_t run, const encoded_event& what);
+
+// ---- runs ----
+
+extern const std::string run_columns;  // of `runs r`
+/// Without tags, which lie in a table of their own: read_tags.
+run_row read_run(connection& db, use& row);
+void read_tags(connection& db, run_row& of);
+/// Answers the new row's id. The operational part is as a new run has it.
+std::int64_t insert_run(connection& db, const start_request& request, const run_row& run);
+
+// ---- start requests ----
+
+extern const std::string request_columns;  // of `start_requests r`
+start_request read_request(connection& db, use& row);
+void insert_request(connection& db, const start_request& request);
+/// The request of this run, or of this chain's next run; empty `run` when there is none.
+start_request find_request(connection& db, const run_id& run);
+start_request find_request_of_chain(connection& db, const chain_id& chain);
+/// How a request looks among runs.
+run_row row_of_request(const start_request& request);
+
+// ---- messages ----
+
+extern const std::string message_columns;  // of `inbox`
+message read_message(connection& db, use& row, const chain_id& chain);
+std::vector<message> read_inbox(connection& db, const chain_id& chain);
+
+/// payload::sensitive, canonical and erased as small bits.
+int payload_flags(const payload& what);
+payload make_payload(std::string_view content_type, std::int64_t type, std::int64_t flags,
+                     std::string_view bytes);
+
+/// A flat JSON object of texts; empty for no tags.
+std::string tags_as_json(const std::map<std::string, std::string>& tags);
+
+}  // namespace fermata::engine::sqlite

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/event/flags.hpp"
+#include "engine/limits.hpp"
+#include "engine/store/sqlite/rows.hpp"
+
+namespace fermata::engine::sqlite {
+
+namespace {
+
+enum part : int { part_value = 0, part_input = 1 };
+
+void insert_blob(connection& db, std::int64_t run, position_t position, part which,
+                 std::string_view bytes) {
+  db.sql("INSERT INTO blobs(run, position, part, bytes) VALUES (?1, ?2, ?3, ?4)")
+      .with(run, position, static_cast<int>(which), blob{bytes})
+      .run();
+}
+
+std::string read_blob(connection& db, std::int64_t run, position_t position, part which) {
+  use row = db.sql("SELECT bytes FROM blobs WHERE run = ?1 AND position = ?2 AND part = ?3");
+  row.with(run, position, static_cast<int>(which));
+  return row.next() ? std::string(row.bytes(0)) : std::string();
+}
+
+bool too_long(std::string_view bytes) { return bytes.size() > limits::payload_inline; }
+
+}  // namespace
+
+const std::string event_columns =
+    "e.position, e.kind, e.epoch, e.at, e.operation, e.name, e.place, e.flags, e.codec, e.key_id, "
+    "e.content_type, e.input_content_type, e.value, e.input, e.salt, e.digest, e.details, e.chain, "
+    "e.crc";
+
+encoded_event read_event(connection& db, use& row, std::int64_t run) {
+  encoded_event what;
+  what.position = static_cast<position_t>(row.integer(0));
+  what.kind = static_cast<event_kind>(row.integer(1));
+  what.epoch = static_cast<epoch_t>(row.integer(2));
+  what.at = row.integer(3);
+  what.operation = row.text(4);
+  what.name = db.names.text(row.integer(5));
+  what.place = db.places.text(row.integer(6));
+  what.flags = static_cast<std::uint8_t>(row.integer(7));
+  what.codec = static_cast<std::uint8_t>(row.integer(8));
+  what.key_id = static_cast<std::uint32_t>(row.integer(9));
+  what.content_type = db.names.text(row.integer(10));
+  what.input_content_type = db.names.text(row.integer(11));
+  what.value = row.bytes(12);
+  what.input = row.bytes(13);
+  what.salt = row.bytes(14);
+  what.digest = row.bytes(15);
+  what.details = row.bytes(16);
+  what.chain = row.hash(17);
+  what.crc = static_cast<std::uint32_t>(row.integer(18));
+
+  if ((what.flags & flag::value_in_blob) != 0)
+    what.value = read_blob(db, run, what.position, part_value);
+  if ((what.flags & flag::input_in_blob) != 0)
+    what.input = read_blob(db, run, what.position, part_input);
+  what.flags = static_cast<std::uint8_t>(what.flags & ~flag::in_blob);
+  return what;
+}
+
+void insert_event(connection& db, std::int64_t run, const encoded_event& what) {
+  unsigned flags = what.flags & ~static_cast<unsigned>(flag::in_blob);
+  if (too_long(what.value)) {
+    flags |= flag::value_in_blob;
+    insert_blob(db, run, what.position, part_value, what.value);
+  }
+  if (too_long(what.input)) {
+    flags |= flag::input_in_blob;
+    insert_blob(db, run, what.position, part_input, what.input);
+  }
+  use insert = db.sql(
+      "INSERT INTO events(run, position, kind, epoch, at, operation, name, place, flags, codec, "
+      "key_id, content_type, input_content_type, value, input, salt, digest, details, chain, crc) "
+      "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, "
+      "?19, ?20)");
+  insert.with(run, what.position, static_cast<int>(what.kind), what.epoch, what.at, what.operation,
+              db.names.id_of(what.name), db.places.id_of(what.place), flags, what.codec,
+              what.key_id, db.names.id_of(what.content_type),
+              db.names.id_of(what.input_content_type));
+  const bool has_value =
+      !what.content_type.empty() && (flags & (flag::value_in_blob | flag::value_erased)) == 0;
+  const bool has_input =
+      !what.input_content_type.empty() && (flags & (flag::input_in_blob | flag::input_erased)) == 0;
+  if (has_value) {
+    insert.with(blob{what.value});
+  } else {
+    insert.with(nullptr);
+  }
+  if (has_input) {
+    insert.with(blob{what.input});
+  } else {
+    insert.with(nullptr);
+  }
+  insert
+      .with(blob_or_null{what.salt}, blob_or_null{what.digest}, blob{what.details},
+            bytes_of(what.chain), what.crc)
+      .run();
+}
+
+}  // namespace fermata::engine::sqlite

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/store/projection.hpp"
+#include "engine/store/sqlite/errors.hpp"
+#include "engine/store/sqlite/rows.hpp"
+
+#include <fmt/format.h>
+
+namespace fermata::engine::sqlite {
+
+namespace {
+
+enum payload_bit : int { bit_sensitive = 1, bit_not_canonical = 2, bit_erased = 4 };
+
+void append_json_text(std::string& to, std::string_view text) {
+  to += '"';
+  for (const char c : text) {
+    if (c == '"' || c == '\\') {
+      to += '\\';
+      to += c;
+    } else if (static_cast<unsigned char>(c) < 0x20) {
+      to += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
+    } else {
+      to += c;
+    }
+  }
+  to += '"';
+}
+
+}  // namespace
+
+const std::string message_columns =
+    "seq, id, kind, name, operation, accepted, sender, content_type, type, flags, value, details";
+
+message read_message(connection& db, use& row, const chain_id& chain) {
+  message what;
+  what.to = chain;
+  what.seq = static_cast<std::uint64_t>(row.integer(0));
+  what.id = row.id<message_id>(1);
+  what.kind = static_cast<message_kind>(row.integer(2));
+  what.name = db.names.text(row.integer(3));
+  what.operation = row.text(4);
+  what.accepted = row.integer(5);
+  what.sender = row.id<run_id>(6);
+  what.value =
+      make_payload(db.names.text(row.integer(7)), row.integer(8), row.integer(9), row.bytes(10));
+  const std::string_view details = row.bytes(11);
+  if (!what.details.ParseFromArray(details.data(), static_cast<int>(details.size())))
+    fail(absl::StatusCode::kDataLoss, "FER-2103",
+         fmt::format("store damage: the details of message {} to {} can't be read; run 'fermata "
+                     "verify'",
+                     what.id.text(), chain.text()));
+  return what;
+}
+
+std::vector<message> read_inbox(connection& db, const chain_id& chain) {
+  static const std::string sql =
+      "SELECT " + message_columns + " FROM inbox WHERE chain = ?1 ORDER BY seq";
+  std::vector<message> found;
+  use rows = db.sql(sql.c_str());
+  rows.with(chain);
+  while (rows.next()) found.push_back(read_message(db, rows, chain));
+  return found;
+}
+
+int payload_flags(const payload& what) {
+  return (what.sensitive ? bit_sensitive : 0) | (what.canonical ? 0 : bit_not_canonical) |
+         (what.erased ? bit_erased : 0);
+}
+
+payload make_payload(std::string_view content_type, std::int64_t type, std::int64_t flags,
+                     std::string_view bytes) {
+  payload what;
+  what.bytes = bytes;
+  what.content_type = content_type;
+  what.type = static_cast<std::uint64_t>(type);
+  what.sensitive = (flags & bit_sensitive) != 0;
+  what.canonical = (flags & bit_not_canonical) == 0;
+  what.erased = (flags & bit_erased) != 0;
+  return what;
+}
+
+std::string tags_as_json(const std::map<std::string, std::string>& tags) {
+  if (tags.empty()) return {};
+  std::string text = "{";
+  for (const auto& [key, value] : tags) {
+    if (text.size() > 1) text += ',';
+    append_json_text(text, key);
+    text += ':';
+    append_json_text(text, value);
+  }
+  return text + "}";
+}
+
+run_row row_of_request(const start_request& request) {
+  run_row row = row_of_start(request, event{});
+  row.started = 0;
+  row.epoch = 0;
+  row.state = run_state::waiting_to_start;
+  row.updated = request.requested;
+  return row;
+}
+
+}  // namespace fermata::engine::sqlite

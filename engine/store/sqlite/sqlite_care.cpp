@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/store/sqlite/journal_file.hpp"
+#include "engine/store/sqlite/schema.hpp"
+#include "engine/store/status.hpp"
+
+#include <fmt/format.h>
+#include <sqlite3.h>
+
+#include <filesystem>
+#include <utility>
+
+namespace fermata::engine {
+
+namespace {
+
+using sqlite::connection;
+using sqlite::guarded;
+using sqlite::use;
+
+namespace fs = std::filesystem;
+
+std::int64_t size_of(const std::string& path) {
+  std::error_code error;
+  const std::uintmax_t bytes = fs::file_size(path, error);
+  return error ? 0 : static_cast<std::int64_t>(bytes);
+}
+
+constexpr std::size_t findings_max = 100;
+
+void check_integrity(connection& db, std::vector<std::string>& found) {
+  use rows = db.sql("PRAGMA integrity_check(100)");
+  try {
+    while (rows.next()) {
+      if (rows.text(0) != "ok") found.push_back(fmt::format("store damage: {}", rows.text(0)));
+    }
+  } catch (const sqlite::store_failure& failed) {
+    found.emplace_back(failed.status.message());
+  }
+}
+
+/// Rows that point at nothing. Names are 0 where there is none.
+void check_references(connection& db, std::vector<std::string>& found) {
+  use rows = db.sql(
+      "SELECT 'events of a run without a row', count(*) FROM (SELECT DISTINCT run FROM events) e "
+      "WHERE NOT EXISTS(SELECT 1 FROM runs r WHERE r.id = e.run) "
+      "UNION ALL SELECT 'runs without events', count(*) FROM runs r "
+      "WHERE NOT EXISTS(SELECT 1 FROM events e WHERE e.run = r.id) "
+      "UNION ALL SELECT 'timers of a run without a row', count(*) FROM timers t "
+      "WHERE NOT EXISTS(SELECT 1 FROM runs r WHERE r.id = t.run) "
+      "UNION ALL SELECT 'ready marks of a run without a row', count(*) FROM ready m "
+      "WHERE NOT EXISTS(SELECT 1 FROM runs r WHERE r.id = m.run) "
+      "UNION ALL SELECT 'events without their blob', count(*) FROM events e WHERE e.flags & 48 "
+      "AND NOT EXISTS(SELECT 1 FROM blobs b WHERE b.run = e.run AND b.position = e.position) "
+      "UNION ALL SELECT 'events with an unknown name or place', count(*) FROM events e WHERE "
+      "(e.name <> 0 AND e.name NOT IN (SELECT id FROM names)) OR "
+      "(e.place <> 0 AND e.place NOT IN (SELECT id FROM places)) OR "
+      "(e.content_type <> 0 AND e.content_type NOT IN (SELECT id FROM names))");
+  while (rows.next()) {
+    if (rows.integer(1) != 0)
+      found.push_back(fmt::format("store damage: {} {}", rows.integer(1), rows.text(0)));
+  }
+}
+
+/// Only reading is allowed, whatever the statement says.
+int allow_reading(void*, int action, const char* first, const char*, const char*, const char*) {
+  switch (action) {
+    case SQLITE_SELECT:
+    case SQLITE_READ:
+    case SQLITE_FUNCTION:
+    case SQLITE_RECURSIVE:
+      return SQLITE_OK;
+    case SQLITE_PRAGMA:
+      for (const char* harmless : {"table_info", "table_xinfo", "index_list", "index_info",
+                                   "table_list", "database_list", "data_version"}) {
+        if (first != nullptr && sqlite3_stricmp(first, harmless) == 0) return SQLITE_OK;
+      }
+      return SQLITE_DENY;
+    default:
+      return SQLITE_DENY;
+  }
+}
+
+absl::Status refused(std::string_view why) {
+  return coded(absl::StatusCode::kInvalidArgument, "FER-2104",
+               fmt::format("only statements that read are answered here: {}. Write with the other "
+                           "commands, which keep the journal whole",
+                           why));
+}
+
+absl::Status answer_query(connection& db, sqlite3_stmt* statement,
+                          const std::function<bool(const std::vector<std::string>&)>& row) {
+  std::vector<std::string> texts;
+  const int columns = sqlite3_column_count(statement);
+  for (int i = 0; i < columns; ++i) texts.emplace_back(sqlite3_column_name(statement, i));
+  bool more = row(texts);
+  while (more) {
+    const int rc = sqlite3_step(statement);
+    if (rc == SQLITE_DONE) break;
+    if (rc != SQLITE_ROW) return sqlite::status_of(db.handle(), rc, "your statement");
+    for (int i = 0; i < columns; ++i) {
+      const void* text = sqlite3_column_text(statement, i);
+      const auto size = static_cast<std::size_t>(sqlite3_column_bytes(statement, i));
+      texts[static_cast<std::size_t>(i)].assign(static_cast<const char*>(text), text ? size : 0);
+    }
+    more = row(texts);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<store_info> sqlite_store::info() const {
+  using result = absl::StatusOr<store_info>;
+  return guarded<result>([&]() -> result {
+    const auto db = file_->read();
+    const sqlite::schema_state schema = sqlite::read_schema(*db);
+    const bool full = file_->where.durability == sqlite::durability::full;
+    return store_info{.kind = "sqlite",
+                      .address = file_->where.text,
+                      .schema_version = schema.version,
+                      .format_level = 1,
+                      .written_by = schema.written_by,
+                      .file_bytes = size_of(file_->where.path),
+                      .wal_bytes = size_of(file_->where.path + "-wal"),
+                      .durability = full ? "full" : "weak_normal"};
+  });
+}
+
+absl::Status sqlite_store::query(
+    std::string_view sql, const std::function<bool(const std::vector<std::string>&)>& row) const {
+  return guarded<absl::Status>([&]() -> absl::Status {
+    // A handle of its own: a long answer must not keep one of the pool, nor its authorizer.
+    connection db(file_->where.path, {.read_only = true});
+    sqlite3_set_authorizer(db.handle(), allow_reading, nullptr);
+    sqlite3_stmt* statement = nullptr;
+    const char* rest = nullptr;
+    const int rc = sqlite3_prepare_v2(db.handle(), sql.data(), static_cast<int>(sql.size()),
+                                      &statement, &rest);
+    const std::unique_ptr<sqlite3_stmt, int (*)(sqlite3_stmt*)> owned(statement, sqlite3_finalize);
+    if (rc == SQLITE_AUTH) return refused("this one would write");
+    if (rc != SQLITE_OK)
+      return coded(absl::StatusCode::kInvalidArgument, "FER-2104",
+                   fmt::format("SQLite can't read the statement: {}", sqlite3_errmsg(db.handle())));
+    if (statement == nullptr) return refused("there is none");
+    if (sqlite3_stmt_readonly(statement) == 0) return refused("this one would write");
+    const std::string_view more = sql.substr(static_cast<std::size_t>(rest - sql.data()));
+    if (more.find_first_not_of(" \t\r\n;") != std::string_view::npos)
+      return refused("one statement at a time");
+    return answer_query(db, statement, row);
+  });
+}
+
+absl::StatusOr<std::vector<std::string>> sqlite_store::check_pages() const {
+  using result = absl::StatusOr<std::vector<std::string>>;
+  return guarded<result>([&]() -> result {
+    std::vector<std::string> found;
+    // A handle of its own, so that pages are read from the file and not from a cache.
+    connection db(file_->where.path, {.read_only = true});
+    check_integrity(db, found);
+    if (!found.empty()) return found;
+    check_references(db, found);
+    if (const std::string missing = sqlite::missing_parts(db); !missing.empty())
+      found.push_back(fmt::format("store damage: the schema lacks {}", missing));
+    if (found.size() > findings_max) found.resize(findings_max);
+    return found;
+  });
+}
+
+absl::Status sqlite_store::backup(const std::string& path) const {
+  return guarded<absl::Status>([&]() -> absl::Status {
+    std::error_code error;
+    if (fs::exists(path, error))
+      return coded(absl::StatusCode::kAlreadyExists, "FER-2104",
+                   fmt::format("{} exists already; name a file that doesn't", path));
+    // One read transaction: a consistent copy beside running writers, compact, without a WAL.
+    connection db(file_->where.path, {.read_only = false});
+    const std::string half = path + ".part";
+    fs::remove(half, error);
+    db.sql("VACUUM INTO ?1").with(half).run();
+    sqlite::make_durable(half);
+    fs::rename(half, path, error);
+    if (error)
+      return coded(absl::StatusCode::kUnavailable, "FER-2104",
+                   fmt::format("the backup couldn't be named {}: {}", path, error.message()));
+    sqlite::make_durable(fs::path(path).has_parent_path() ? fs::path(path).parent_path().string()
+                                                          : std::string("."));
+    return absl::OkStatus();
+  });
+}
+
+}  // namespace fermata::engine

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/store/sqlite/journal_file.hpp"
+#include "engine/store/sqlite/rows.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <iterator>
+#include <utility>
+#include <variant>
+
+namespace fermata::engine {
+
+namespace {
+
+using sqlite::connection;
+using sqlite::guarded;
+using sqlite::use;
+
+/// A filter as SQL and what is bound to it, in order. Lists aren't hot: their statements are
+/// prepared anew, since there are too many kinds to keep.
+struct filter {
+  std::string where;
+  std::vector<std::variant<std::int64_t, std::string, run_id>> values;
+
+  void add(std::string_view condition) { where += fmt::format(" AND {}", condition); }
+  template <class Value>
+  void add(std::string_view condition, Value value) {
+    values.emplace_back(std::move(value));
+    where += fmt::format(fmt::runtime(" AND " + std::string(condition)), values.size());
+  }
+};
+
+struct bind_to {
+  use& rows;
+  void operator()(std::int64_t value) const { rows.with(value); }
+  void operator()(const std::string& value) const { rows.with(value); }
+  // Not as an id: one of zeros is the beginning of a range, not NULL.
+  void operator()(const run_id& value) const { rows.with(sqlite::blob{value.view()}); }
+};
+
+/// What runs and start requests have in common.
+filter common_filter(connection& db, const run_query& query) {
+  filter all;
+  all.add("r.space = ?{}", db.spaces.find(query.space).value_or(-1));
+  if (!query.workflow.empty())
+    all.add("r.workflow = ?{}", db.names.find(query.workflow).value_or(-1));
+  if (!query.key.empty()) all.add("r.key = ?{}", query.key);
+  if (!query.chain.empty()) all.add("coalesce(r.chain, r.run) = ?{}", query.chain);
+  if (!query.parent.empty()) all.add("r.parent = ?{}", query.parent);
+  if (query.since != 0) all.add("r.requested >= ?{}", query.since);
+  if (query.until != 0) all.add("r.requested < ?{}", query.until);
+  if (!query.before.empty()) all.add("r.run < ?{}", query.before);
+  return all;
+}
+
+std::string states_in(const run_query& query) {
+  std::string list;
+  for (const run_state state : query.states)
+    list += fmt::format("{}{}", list.empty() ? "" : ", ", static_cast<int>(state));
+  return list;
+}
+
+filter run_filter(connection& db, const run_query& query) {
+  filter runs = common_filter(db, query);
+  if (!query.states.empty()) {
+    const bool open = std::ranges::none_of(query.states, [](run_state s) { return ended(s); });
+    // Said twice, so that SQLite sees that the index of open runs holds them all.
+    if (open) runs.add("r.state < 3");
+    runs.add(fmt::format("r.state IN ({})", states_in(query)));
+  }
+  if (query.attention) {
+    runs.add("r.attention = ?{}", static_cast<std::int64_t>(*query.attention));
+    if (*query.attention != attention::none) runs.add("r.attention <> 0");
+  }
+  for (const auto& [key, value] : query.tags) {
+    runs.values.emplace_back(key);
+    runs.add(fmt::format("EXISTS(SELECT 1 FROM run_tags t WHERE t.run = r.id AND t.key = ?{} AND "
+                         "t.value = ?{{}})",
+                         runs.values.size()),
+             value);
+  }
+  return runs;
+}
+
+bool asks_for_requests(const run_query& query) {
+  const bool state =
+      query.states.empty() ||
+      std::ranges::find(query.states, run_state::waiting_to_start) != query.states.end();
+  return state && (!query.attention || *query.attention == attention::none);
+}
+
+filter request_filter(connection& db, const run_query& query) {
+  filter requests = common_filter(db, query);
+  for (const auto& [key, value] : query.tags) {
+    requests.values.emplace_back(key);
+    requests.add(fmt::format("EXISTS(SELECT 1 FROM json_each(r.tags) t WHERE t.key = ?{} AND "
+                             "t.value = ?{{}})",
+                             requests.values.size()),
+                 value);
+  }
+  return requests;
+}
+
+template <class Read>
+void select(connection& db, std::string_view columns, std::string_view table, const filter& what,
+            std::size_t at_most, Read&& read) {
+  const std::string sql = fmt::format("SELECT {} FROM {} r WHERE 1{} ORDER BY r.run DESC LIMIT {}",
+                                      columns, table, what.where, at_most);
+  sqlite::single_use once(db, sql);
+  use& rows = once.rows();
+  for (const auto& value : what.values) std::visit(bind_to{rows}, value);
+  while (rows.next()) read(rows);
+}
+
+/// Both lists newest first, as one.
+std::vector<run_row> merged(std::vector<run_row>&& runs, std::vector<run_row>&& requests,
+                            std::size_t at_most) {
+  std::vector<run_row> both;
+  std::ranges::merge(std::move_iterator(runs.begin()), std::move_iterator(runs.end()),
+                     std::move_iterator(requests.begin()), std::move_iterator(requests.end()),
+                     std::back_inserter(both),
+                     [](const run_row& a, const run_row& b) { return a.run > b.run; });
+  if (both.size() > at_most) both.resize(at_most);
+  return both;
+}
+
+std::vector<run_row> list_both(connection& db, const filter& of_runs,
+                               const std::optional<filter>& of_requests, std::size_t at_most) {
+  std::vector<run_row> runs;
+  select(db, sqlite::run_columns, "runs", of_runs, at_most,
+         [&](use& row) { runs.push_back(sqlite::read_run(db, row)); });
+  for (run_row& run : runs) sqlite::read_tags(db, run);
+  std::vector<run_row> requests;
+  if (of_requests) {
+    select(db, sqlite::request_columns, "start_requests", *of_requests, at_most, [&](use& row) {
+      requests.push_back(sqlite::row_of_request(sqlite::read_request(db, row)));
+    });
+  }
+  return merged(std::move(runs), std::move(requests), at_most);
+}
+
+/// The smallest and the largest id that begin with this text; empty when none can.
+std::optional<std::pair<run_id, run_id>> range_of(std::string_view prefix) {
+  std::string text;
+  for (const char c : prefix)
+    text += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  if (text.starts_with("RUN_")) text.erase(0, 4);
+  constexpr std::size_t length = 26;
+  if (text.size() > length) return std::nullopt;
+  std::string last = text;
+  text.resize(length, '0');
+  if (last.empty()) last = "7";
+  last.resize(length, 'Z');
+  const auto from = ulid::parse(text);
+  const auto to = ulid::parse(last);
+  if (!from || !to) return std::nullopt;
+  return std::pair(run_id::of(*from), run_id::of(*to));
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<run_row>> sqlite_store::list(const run_query& query) const {
+  using result = absl::StatusOr<std::vector<run_row>>;
+  return guarded<result>([&]() -> result {
+    const auto db = file_->read();
+    std::optional<filter> requests;
+    if (asks_for_requests(query)) requests = request_filter(*db, query);
+    return list_both(*db, run_filter(*db, query), requests, query.at_most);
+  });
+}
+
+absl::StatusOr<std::vector<run_row>> sqlite_store::find_prefix(std::string_view run_id_prefix,
+                                                               std::size_t at_most) const {
+  using result = absl::StatusOr<std::vector<run_row>>;
+  return guarded<result>([&]() -> result {
+    const auto range = range_of(run_id_prefix);
+    if (!range) return std::vector<run_row>{};
+    filter within;
+    within.add("r.run >= ?{}", range->first);
+    within.add("r.run <= ?{}", range->second);
+    const auto db = file_->read();
+    return list_both(*db, within, within, at_most);
+  });
+}
+
+namespace {
+
+/// Completed runs are counted as the rest: only they are in neither of the small indexes.
+void count_states(connection& db, std::int64_t space, store_counts& counts) {
+  use rows = db.sql(
+      "SELECT state, count(*) FROM runs WHERE space = ?1 AND state < 3 GROUP BY state "
+      "UNION ALL SELECT state, count(*) FROM runs WHERE space = ?1 AND state > 3 GROUP BY state "
+      "UNION ALL SELECT -1, count(*) FROM runs INDEXED BY runs_by_workflow WHERE space = ?1 "
+      "UNION ALL SELECT 0, count(*) FROM start_requests WHERE space = ?1");
+  rows.with(space);
+  std::int64_t all = 0;
+  std::int64_t others = 0;
+  while (rows.next()) {
+    const std::int64_t state = rows.integer(0);
+    const std::int64_t count = rows.integer(1);
+    if (state < 0) all = count;
+    if (state > 0) others += count;
+    if (state >= 0 && count != 0) counts.by_state[static_cast<run_state>(state)] += count;
+  }
+  if (all > others) counts.by_state[run_state::completed] = all - others;
+}
+
+void count_attention(connection& db, std::int64_t space, store_counts& counts) {
+  use rows = db.sql(
+      "SELECT attention, count(*) FROM runs WHERE space = ?1 AND attention <> 0 AND state < 3 "
+      "GROUP BY attention");
+  rows.with(space);
+  while (rows.next())
+    counts.by_attention[static_cast<attention>(rows.integer(0))] = rows.integer(1);
+}
+
+}  // namespace
+
+absl::StatusOr<store_counts> sqlite_store::counts(std::string_view space) const {
+  using result = absl::StatusOr<store_counts>;
+  return guarded<result>([&]() -> result {
+    const auto db = file_->read();
+    const std::int64_t id = db->spaces.find(space).value_or(-1);
+    store_counts counts;
+    count_states(*db, id, counts);
+    count_attention(*db, id, counts);
+    use ready = db->sql(
+        "SELECT count(*), min(since) FROM (SELECT m.since FROM ready m JOIN runs r ON r.id = m.run "
+        "WHERE m.space = ?1 AND r.attention = 0 UNION ALL "
+        "SELECT max(requested, not_before) FROM start_requests WHERE space = ?1 AND "
+        "not_before <= ?2)");
+    ready.with(id, file_->now()).next();
+    counts.ready = ready.integer(0);
+    counts.oldest_ready = ready.integer(1);
+    use timers = db->sql("SELECT count(*), min(due) FROM timers WHERE space = ?1");
+    timers.with(id).next();
+    counts.timers = timers.integer(0);
+    counts.next_timer = timers.integer(1);
+    use inbox = db->sql(
+        "SELECT count(*) FROM inbox i WHERE EXISTS(SELECT 1 FROM runs r WHERE r.run = i.chain AND "
+        "r.space = ?1) OR EXISTS(SELECT 1 FROM start_requests q WHERE q.run = i.chain AND "
+        "q.space = ?1)");
+    inbox.with(id).next();
+    counts.inbox = inbox.integer(0);
+    return counts;
+  });
+}
+
+}  // namespace fermata::engine

@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/ports/make_id.hpp"
+#include "engine/store/sqlite/journal_file.hpp"
+#include "engine/store/sqlite/process.hpp"
+#include "engine/store/sqlite/rows.hpp"
+#include "engine/store/status.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <set>
+#include <utility>
+
+namespace fermata::engine {
+
+namespace {
+
+using sqlite::connection;
+using sqlite::guarded;
+using sqlite::turn;
+using sqlite::use;
+
+absl::Status no_worker(std::int64_t worker, std::string_view why) {
+  return coded(absl::StatusCode::kNotFound, "FER-2104", fmt::format("worker {} {}", worker, why));
+}
+
+constexpr const char* worker_columns =
+    "SELECT id, worker, host, pid, build, slot, boot_id, started, last_seen, lease_until, dead, "
+    "gone FROM workers ";
+
+worker_row read_worker(use& row) {
+  worker_row worker;
+  worker.row = row.integer(0);
+  worker.id = row.id<worker_id>(1);
+  worker.host = row.text(2);
+  worker.pid = row.integer(3);
+  worker.build = row.text(4);
+  worker.slot = static_cast<int>(row.integer(5));
+  worker.boot_id = row.text(6);
+  worker.started = row.integer(7);
+  worker.last_seen = row.integer(8);
+  worker.lease_until = row.integer(9);
+  worker.dead = row.integer(10) != 0;
+  worker.gone = row.integer(11) != 0;
+  return worker;
+}
+
+/// Workers whose end hasn't been dealt with: alive, or dead and still owning runs.
+std::vector<worker_row> unsettled(connection& db) {
+  static const std::string sql =
+      std::string(worker_columns) + "WHERE released = 0 AND gone = 0 ORDER BY id";
+  std::vector<worker_row> found;
+  use rows = db.sql(sql.c_str());
+  while (rows.next()) found.push_back(read_worker(rows));
+  return found;
+}
+
+std::set<int> slots_in_use(connection& db) {
+  std::set<int> used;
+  for (const worker_row& worker : unsettled(db)) used.insert(worker.slot);
+  return used;
+}
+
+std::int64_t insert_worker(connection& db, const worker_row& worker) {
+  const std::string name = worker.id.text();
+  use insert = db.sql(
+      "INSERT INTO workers(worker, name, host, pid, build, slot, boot_id, started, last_seen, "
+      "lease_until) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) RETURNING id");
+  insert.with(worker.id, name, worker.host, worker.pid, worker.build, worker.slot, worker.boot_id,
+              worker.started, worker.last_seen, sqlite::integer_or_null{worker.lease_until});
+  insert.next();
+  const std::int64_t id = insert.integer(0);
+  insert.next();
+  return id;
+}
+
+/// Why a worker is believed dead; null: it isn't.
+const char* cause_of_death(sqlite::journal_file& file, const worker_row& worker,
+                           const std::string& this_boot) {
+  if (worker.dead) return "marked dead";
+  if (!worker.boot_id.empty() && worker.boot_id != this_boot) return "before the last boot";
+  if (file.slots.abandoned(worker.slot)) return "its lock is free";
+  if (worker.lease_until != 0 && worker.lease_until < file.time->boot_now_us() &&
+      file.suspends.leases_count(*file.time))
+    return "its lease ended";
+  return nullptr;
+}
+
+/// Looked at again under the lock: it may have renewed. From here on no append of it can land.
+bool mark_dead(sqlite::journal_file& file, dead_worker& dead, const std::string& this_boot) {
+  return file.write(0, [&](turn& turn) {
+    {
+      static const std::string sql = std::string(worker_columns) + "WHERE id = ?1";
+      use row = turn.db.sql(sql.c_str());
+      if (!row.with(dead.worker.row).next()) return false;
+      dead.worker = read_worker(row);
+    }
+    if (dead.worker.gone || cause_of_death(file, dead.worker, this_boot) == nullptr) return false;
+    turn.db.sql("UPDATE workers SET dead = 1, lease_until = NULL WHERE id = ?1")
+        .with(dead.worker.row)
+        .run();
+    return true;
+  });
+}
+
+/// In a transaction after the one that marked it. False: another rescuer was faster.
+bool take_runs_of(sqlite::journal_file& file, dead_worker& dead) {
+  return file.write(0, [&](turn& turn) {
+    const int first = turn.db.sql("UPDATE workers SET released = 1 WHERE id = ?1 AND released = 0")
+                          .with(dead.worker.row)
+                          .run();
+    if (first == 0) return false;
+    dead.runs = give_up_all(turn, dead.worker.row);
+    file.slots.clear(dead.worker.slot);
+    dead.worker.dead = true;
+    dead.worker.lease_until = 0;
+    dead.worker.owned = static_cast<std::int64_t>(dead.runs.size());
+    return true;
+  });
+}
+
+}  // namespace
+
+absl::StatusOr<worker_row> sqlite_store::register_worker(const worker_row& who) {
+  using result = absl::StatusOr<worker_row>;
+  return guarded<result>([&]() -> result {
+    int slot = -1;
+    try {
+      worker_row made = file_->write(0, [&](turn& turn) {
+        worker_row row = who;
+        row.slot = slot = file_->slots.take(slots_in_use(turn.db));
+        if (row.id.empty()) row.id = new_worker_id(*file_->time, *file_->chance);
+        row.boot_id = sqlite::boot_id();
+        if (row.pid == 0) row.pid = getpid();
+        if (row.started == 0) row.started = turn.now;
+        row.last_seen = turn.now;
+        row.dead = row.gone = false;
+        row.owned = 0;
+        row.row = insert_worker(turn.db, row);
+        return row;
+      });
+      file_->slots.keep(made.slot, made.row);
+      return made;
+    } catch (...) {
+      if (slot >= 0) file_->slots.give_back(slot);
+      throw;
+    }
+  });
+}
+
+absl::Status sqlite_store::renew(std::int64_t worker, std::int64_t until) {
+  return guarded<absl::Status>([&]() -> absl::Status {
+    return file_->write(0, [&](turn& turn) -> absl::Status {
+      const int changed = turn.db
+                              .sql(
+                                  "UPDATE workers SET lease_until = ?2, last_seen = ?3 "
+                                  "WHERE id = ?1 AND dead = 0 AND gone = 0")
+                              .with(worker, sqlite::integer_or_null{until}, turn.now)
+                              .run();
+      return changed != 0 ? absl::OkStatus()
+                          : no_worker(worker, "isn't registered, was marked dead, or left");
+    });
+  });
+}
+
+absl::StatusOr<std::vector<dead_worker>> sqlite_store::rescue(std::int64_t me) {
+  using result = absl::StatusOr<std::vector<dead_worker>>;
+  return guarded<result>([&]() -> result {
+    std::vector<dead_worker> found;
+    const std::string this_boot = sqlite::boot_id();
+    {
+      const auto db = file_->read();
+      for (worker_row& worker : unsettled(*db)) {
+        if (worker.row != me && cause_of_death(*file_, worker, this_boot) != nullptr)
+          found.push_back({std::move(worker), {}});
+      }
+    }
+    std::vector<dead_worker> done;
+    for (dead_worker& dead : found) {
+      if (mark_dead(*file_, dead, this_boot) && take_runs_of(*file_, dead))
+        done.push_back(std::move(dead));
+    }
+    return done;
+  });
+}
+
+bool sqlite_store::somebody_died(std::int64_t me) { return file_->slots.any_abandoned(me); }
+
+absl::Status sqlite_store::release(std::int64_t worker, const std::vector<run_id>& runs) {
+  return guarded<absl::Status>([&]() -> absl::Status {
+    return file_->write(0, [&](turn& turn) -> absl::Status {
+      {
+        use known = turn.db.sql("SELECT 1 FROM workers WHERE id = ?1");
+        if (!known.with(worker).next()) return no_worker(worker, "isn't registered");
+      }
+      if (runs.empty()) give_up_all(turn, worker);
+      for (const run_id& run : runs) {
+        std::int64_t row = 0;
+        {
+          use found = turn.db.sql("SELECT id FROM runs WHERE run = ?1 AND owner = ?2");
+          if (found.with(run, worker).next()) row = found.integer(0);
+        }
+        if (row != 0) give_up(turn, row);
+      }
+      return absl::OkStatus();
+    });
+  });
+}
+
+absl::Status sqlite_store::leave(std::int64_t worker) {
+  return guarded<absl::Status>([&]() -> absl::Status {
+    int slot = -1;
+    const absl::Status left = file_->write(0, [&](turn& turn) -> absl::Status {
+      bool alive = false;
+      {
+        use row = turn.db.sql("SELECT slot, dead = 0 AND gone = 0 FROM workers WHERE id = ?1");
+        if (!row.with(worker).next()) return no_worker(worker, "isn't registered");
+        slot = static_cast<int>(row.integer(0));
+        alive = row.integer(1) != 0;
+      }
+      if (!alive) return absl::OkStatus();
+      give_up_all(turn, worker);
+      turn.db.sql("UPDATE workers SET gone = 1, lease_until = NULL WHERE id = ?1")
+          .with(worker)
+          .run();
+      return absl::OkStatus();
+    });
+    if (left.ok()) file_->slots.give_back(slot);
+    return left;
+  });
+}
+
+absl::Status sqlite_store::put_serving(std::int64_t worker, const std::vector<serving_row>& rows) {
+  return guarded<absl::Status>([&]() -> absl::Status {
+    return file_->write(0, [&](turn& turn) -> absl::Status {
+      std::string build;
+      {
+        use known = turn.db.sql("SELECT build FROM workers WHERE id = ?1");
+        if (!known.with(worker).next()) return no_worker(worker, "isn't registered");
+        build = known.text(0);
+      }
+      for (const serving_row& row : rows) {
+        turn.db
+            .sql(
+                "INSERT OR REPLACE INTO serving(kind, name, input_type, input_shape, "
+                "result_shape, build, worker) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")
+            .with(row.kind, row.name, static_cast<std::int64_t>(row.input_type), row.input_shape,
+                  row.result_shape, row.build.empty() ? build : row.build, worker)
+            .run();
+      }
+      return absl::OkStatus();
+    });
+  });
+}
+
+absl::StatusOr<std::vector<worker_row>> sqlite_store::workers() const {
+  using result = absl::StatusOr<std::vector<worker_row>>;
+  return guarded<result>([&]() -> result {
+    const auto db = file_->read();
+    static const std::string sql = std::string(worker_columns) + "ORDER BY id";
+    std::vector<worker_row> found;
+    {
+      use rows = db->sql(sql.c_str());
+      while (rows.next()) found.push_back(read_worker(rows));
+    }
+    for (worker_row& worker : found) {
+      use count = db->sql("SELECT count(*) FROM runs WHERE owner = ?1 AND owner <> 0");
+      count.with(worker.row).next();
+      worker.owned = count.integer(0);
+    }
+    return found;
+  });
+}
+
+absl::StatusOr<std::vector<serving_row>> sqlite_store::serving() const {
+  using result = absl::StatusOr<std::vector<serving_row>>;
+  return guarded<result>([&]() -> result {
+    const auto db = file_->read();
+    std::vector<serving_row> found;
+    use rows = db->sql(
+        "SELECT s.kind, s.name, s.input_type, s.input_shape, s.result_shape, s.build, w.worker, "
+        "w.dead = 0 AND w.gone = 0 FROM serving s LEFT JOIN workers w ON w.id = s.worker "
+        "ORDER BY s.kind, s.name");
+    while (rows.next()) {
+      found.push_back({.kind = std::string(rows.text(0)),
+                       .name = std::string(rows.text(1)),
+                       .input_type = static_cast<std::uint64_t>(rows.integer(2)),
+                       .input_shape = std::string(rows.text(3)),
+                       .result_shape = std::string(rows.text(4)),
+                       .build = std::string(rows.text(5)),
+                       .worker = rows.id<worker_id>(6),
+                       .alive = rows.integer(7) != 0});
+    }
+    return found;
+  });
+}
+
+}  // namespace fermata::engine

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "engine/ports/ports.hpp"
+#include "engine/store/batch.hpp"
+#include "engine/store/sqlite/connection.hpp"
+#include "engine/store/sqlite/handed.hpp"
+#include "engine/store/sqlite/heads.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+/// The verbs of one write transaction, each in a file of its own: append, starts, messages, claim,
+/// changes, marks. All run on the writer's connection, under its mutex and the lock file, and throw
+/// store_failure, upon which everything is rolled back.
+namespace fermata::engine::sqlite {
+
+/// One transaction at work.
+struct turn {
+  connection& db;
+  clock& time;
+  random& chance;
+  sqlite::heads& heads;
+  handed_timers& handed;
+  time_us now = 0;
+  std::int64_t worker = 0;  // who writes; 0: a client or operator
+
+  // Found when asked for.
+  std::optional<bool> worker_alive;
+  std::string worker_build;
+  bool lease_set = false;
+
+  // What it leaves behind.
+  bool woke = false;      // something concerns others
+  time_us latest = 0;     // of all times stored
+  std::int64_t mark = 0;  // the last ready mark: marks of one moment keep their order
+};
+
+// ---- workers ----
+
+/// The fence: asked once per transaction.
+bool alive(turn& turn);
+/// A worker that owns something has a lease.
+void set_lease(turn& turn);
+/// Gives back what the worker owns: nobody's, ready, epoch + 1. Answers the runs.
+std::vector<run_id> give_up_all(turn& turn, std::int64_t worker);
+void give_up(turn& turn, std::int64_t run);
+
+// ---- marks ----
+
+/// Makes the run ready work, if it isn't yet.
+void mark_ready(turn& turn, std::int64_t run);
+void unmark(turn& turn, std::int64_t run);
+/// The mark follows the run's owner.
+void move_mark(turn& turn, std::int64_t run, std::int64_t owner);
+
+// ---- changes ----
+
+/// Timers, tags and published values; `state`, `ended` and `error` are the caller's to write.
+void apply_changes(turn& turn, std::int64_t run, std::int64_t space, const run_changes& changes);
+void keep_logs(connection& db, std::int64_t run, const std::vector<log_line>& lines);
+
+// ---- appends ----
+
+append_result apply_append(turn& turn, append&& what);
+
+// ---- starts ----
+
+start_result apply_start(turn& turn, const start_item& item);
+/// A child's start request, or the continuation of a run. One whose run exists is left alone.
+void insert_child(turn& turn, start_request request);
+/// Writes the row and events of a run that begins, and what they mean. Answers the row.
+std::int64_t begin(turn& turn, const start_request& request, const encoded_event& first,
+                   std::string_view build);
+/// A run whose whole journal is given: nobody's.
+std::int64_t insert_whole(turn& turn, const start_request& request,
+                          const std::vector<encoded_event>& events, const run_changes& changes);
+void remove_request(connection& db, const start_request& request);
+
+// ---- chains and messages ----
+
+/// The run of the chain that stands for it: the open one, else the request, else the last.
+struct current_run {
+  std::int64_t row = 0;  // 0: a request, or nothing
+  run_id run;            // empty: the chain isn't known
+  std::int64_t owner = 0;
+  bool ended = false;
+};
+current_run find_current(connection& db, const chain_id& chain);
+
+enum class bound { checked, ignored };
+message_result put_message(turn& turn, const message& what, bound inbox_bound);
+
+// ---- claims ----
+
+void claim(turn& turn, const claim_request& what, batch_result& result);
+
+}  // namespace fermata::engine::sqlite

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "engine/ports/ports.hpp"
+#include "engine/store/batch.hpp"
+
+#include <absl/status/statusor.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace fermata::engine {
+
+/// Which runs `list` returns; what is empty doesn't matter. Newest first.
+struct run_query {
+  std::string space = "default";
+  std::string workflow;
+  std::vector<run_state> states;
+  std::optional<fermata::engine::attention> attention;
+  std::map<std::string, std::string> tags;
+  std::string key;
+  chain_id chain;
+  run_id parent;
+  time_us since = 0;
+  time_us until = 0;
+  std::size_t at_most = 100;
+  run_id before;  // cursor: runs older than this one
+};
+
+struct store_counts {
+  std::map<run_state, std::int64_t> by_state;  // waiting_to_start included
+  std::map<attention, std::int64_t> by_attention;
+  std::int64_t ready = 0;
+  time_us oldest_ready = 0;
+  std::int64_t timers = 0;
+  time_us next_timer = 0;
+  std::int64_t inbox = 0;
+};
+
+struct store_info {
+  std::string kind;      // sqlite, memory, postgres
+  std::string address;
+  int schema_version = 0;
+  int format_level = 1;
+  std::string written_by;
+  std::int64_t file_bytes = 0;
+  std::int64_t wal_bytes = 0;
+  std::string durability;  // "full", or the weaker mode's name
+};
+
+/// A worker that was found dead; its runs are ready work again.
+struct dead_worker {
+  worker_row worker;
+  std::vector<run_id> runs;
+};
+
+struct stored_event {
+  run_id run;
+  encoded_event what;
+  std::uint64_t cursor = 0;  // of `changes`
+};
+
+/// The one contract of all stores. A positions' order per run is promised; no global order is.
+/// Errors: UNAVAILABLE and RESOURCE_EXHAUSTED (disk full) may be tried again: nothing is lost;
+/// DATA_LOSS names what is damaged. Every message is a sentence; the payload `fer_code` of a status
+/// holds the stable code (see status.hpp).
+/// Threads: any; `commit` runs one at a time.
+class store {
+ public:
+  virtual ~store() = default;
+
+  // ---- writing ----
+
+  /// One durable transaction. When this returns OK, everything that landed is synced. With an error
+  /// `what` is left as it was, to be sent again; what had landed all the same is then found by its
+  /// bytes.
+  virtual absl::StatusOr<batch_result> commit(batch&& what) = 0;
+
+  // ---- workers (PROTOCOL §4) ----
+
+  /// Makes the worker's row and holds its lock for life. Fills row, slot and id.
+  virtual absl::StatusOr<worker_row> register_worker(const worker_row& who) = 0;
+  /// `until` is CLOCK_BOOTTIME µs; 0 when it owns nothing. NOT_FOUND when it was marked dead.
+  virtual absl::Status renew(std::int64_t worker, std::int64_t until) = 0;
+  /// Marks dead whoever lost its lock or lease, makes its runs ready with a higher epoch. `me` isn't
+  /// looked at.
+  virtual absl::StatusOr<std::vector<dead_worker>> rescue(std::int64_t me) = 0;
+  /// Cheap, no statement: has a worker of this host let go of its lock?
+  virtual bool somebody_died(std::int64_t me) = 0;
+  /// Gives back runs of a live worker: unowned, ready, epoch + 1. Empty: all of them.
+  virtual absl::Status release(std::int64_t worker, const std::vector<run_id>& runs) = 0;
+  /// An orderly end: gives back all its runs, lets go of the lock.
+  virtual absl::Status leave(std::int64_t worker) = 0;
+  virtual absl::Status put_serving(std::int64_t worker, const std::vector<serving_row>& rows) = 0;
+  virtual absl::Status put_heartbeat(const heartbeat_row& beat) = 0;
+  virtual absl::Status put_logs(const std::vector<log_line>& lines) = 0;
+  /// A parent ended: its open children with a close policy, a batch at a time; `closed` removes what
+  /// was handled. Written by an `end` append when the run has children.
+  virtual absl::StatusOr<std::vector<run_row>> children_to_close(std::size_t at_most) = 0;
+  virtual absl::Status closed(const std::vector<run_id>& children) = 0;
+  /// Removes start requests whose `not_after` has passed, or that are terminated before they began:
+  /// they become ended runs with one event each, which the caller encoded.
+  virtual absl::StatusOr<std::vector<start_request>> overdue_requests(time_us now,
+                                                                      std::size_t at_most) = 0;
+  virtual absl::StatusOr<bool> end_request(const run_id& run,
+                                           const std::vector<encoded_event>& events,
+                                           const run_changes& changes) = 0;
+  /// A new run of an existing chain with a copied history (retry): unowned and ready.
+  virtual absl::Status begin_copy(const start_request& request,
+                                  const std::vector<encoded_event>& events,
+                                  const run_changes& changes) = 0;
+
+  // ---- reading ----
+
+  virtual absl::StatusOr<std::vector<encoded_event>> read_events(const run_id& run, position_t from,
+                                                                 std::size_t at_most) const = 0;
+  virtual absl::StatusOr<fermata::engine::head> read_head(const run_id& run) const = 0;
+  /// Also finds requests not begun yet (state waiting_to_start). NOT_FOUND when there is none.
+  virtual absl::StatusOr<run_row> find_run(const run_id& run) const = 0;
+  /// The open run of the chain, else its last.
+  virtual absl::StatusOr<run_row> find_chain(const chain_id& chain) const = 0;
+  /// One per workflow that has the key; one at most when `workflow` is given.
+  virtual absl::StatusOr<std::vector<run_row>> find_key(std::string_view space,
+                                                        std::string_view workflow,
+                                                        std::string_view key) const = 0;
+  virtual absl::StatusOr<std::vector<run_row>> find_prefix(std::string_view run_id_prefix,
+                                                           std::size_t at_most) const = 0;
+  virtual absl::StatusOr<std::vector<run_row>> list(const run_query& query) const = 0;
+  virtual absl::StatusOr<std::vector<message>> inbox(const chain_id& chain) const = 0;
+  virtual absl::StatusOr<std::vector<timer_row>> timers(const run_id& run) const = 0;
+  virtual absl::StatusOr<std::optional<start_request>> find_request(const run_id& run) const = 0;
+  virtual absl::StatusOr<payload> published(const run_id& run, std::string_view name) const = 0;
+  virtual absl::StatusOr<std::vector<worker_row>> workers() const = 0;
+  virtual absl::StatusOr<std::vector<serving_row>> serving() const = 0;
+  virtual absl::StatusOr<std::optional<heartbeat_row>> heartbeat(const run_id& run,
+                                                                 std::string_view operation) const = 0;
+  virtual absl::StatusOr<std::vector<log_line>> logs(const run_id& run,
+                                                     std::size_t at_most) const = 0;
+  virtual absl::StatusOr<store_counts> counts(std::string_view space) const = 0;
+  virtual absl::StatusOr<store_info> info() const = 0;
+  /// Events of all runs after an opaque cursor, in the store's own order; 0 begins.
+  virtual absl::StatusOr<std::vector<stored_event>> changes(std::uint64_t after,
+                                                            std::size_t at_most) const = 0;
+  /// Rows of a read-only SQL statement as text, for `fermata sql`. First the column names.
+  virtual absl::Status query(std::string_view sql,
+                             const std::function<bool(const std::vector<std::string>&)>& row) const = 0;
+
+  // ---- care ----
+
+  /// Damage below the events: pages, indexes, foreign rows. One sentence each; empty: none found.
+  virtual absl::StatusOr<std::vector<std::string>> check_pages() const = 0;
+  virtual absl::Status backup(const std::string& path) const = 0;
+
+  // ---- clock and wake-ups ----
+
+  /// The database's wall clock, never before the latest time stored.
+  virtual time_us now() const = 0;
+  virtual std::int64_t boot_now() const = 0;
+  /// Rises when somebody may have written something that concerns others.
+  virtual std::uint32_t wake_count() const = 0;
+  /// Waits until wake_count differs from `seen`, `interrupt` is called, or the time is over.
+  virtual void wait(std::uint32_t seen, std::int64_t timeout_us) = 0;
+  virtual void interrupt() = 0;
+};
+
+/// How a store is opened.
+struct open_options {
+  bool create = true;      // a missing journal; `doctor`, `verify` and `sql` never do
+  bool migrate = false;    // an older schema is brought up to date (with a backup beside it)
+  bool read_only = false;
+  std::shared_ptr<clock> time;    // empty: the real one
+  std::shared_ptr<random> chance; // empty: the real one
+};
+
+/// "sqlite:orders.db", "memory:" (a new one each time), "memory:NAME" (shared within the process).
+/// Errors: the codes 20xx.
+absl::StatusOr<std::shared_ptr<store>> open_store(std::string_view address,
+                                                  const open_options& options = {});
+
+}  // namespace fermata::engine

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a client asks of runs that exist: messages, results, looks.
+#include "engine/event/encode.hpp"
+#include "engine/limits.hpp"
+#include "engine/operate/operate.hpp"
+#include "engine/ports/make_id.hpp"
+#include "src/convert.hpp"
+#include "src/journal_impl.hpp"
+
+#include <fmt/format.h>
+
+#include <unistd.h>
+
+#include <chrono>
+
+namespace fermata::detail {
+
+void check_size(const payload& value, std::string_view what);
+
+namespace {
+
+[[noreturn]] void unknown(std::string_view id) {
+  throw error(codes::unknown_run,
+              fmt::format("no run '{}' in this journal [{}]", id, codes::unknown_run.code),
+              std::string(id));
+}
+
+engine::run_id id_of(std::string_view text) {
+  const auto id = engine::run_id::parse(text);
+  if (!id) unknown(text);
+  return *id;
+}
+
+engine::event last_event(engine::store& store, const engine::run_row& row) {
+  auto head = store.read_head(row.run);
+  raise(head.status(), row.run.text());
+  auto events = store.read_events(row.run, head->position, 1);
+  raise(events.status(), row.run.text());
+  auto event = engine::decode(row.run, events->at(0));
+  raise(event.status(), row.run.text());
+  return std::move(*event);
+}
+
+}  // namespace
+
+engine::run_row journal_impl::row_of(std::string_view id) {
+  auto row = store_->find_run(id_of(id));
+  if (absl::IsNotFound(row.status())) unknown(id);
+  raise(row.status(), std::string(id));
+  return std::move(*row);
+}
+
+engine::run_row journal_impl::newest_of(std::string_view id) {
+  auto row = store_->find_chain(id_of(id));
+  if (absl::IsNotFound(row.status())) row = store_->find_chain(row_of(id).chain);
+  raise(row.status(), std::string(id));
+  return std::move(*row);
+}
+
+std::string journal_impl::attach(std::string_view workflow, std::string_view key) {
+  auto rows = store_->find_key(ns_, workflow, key);
+  raise(rows.status());
+  if (rows->empty())
+    throw error(codes::unknown_run,
+                fmt::format("no run of workflow '{}' has the key '{}' [{}]", workflow, key,
+                            codes::unknown_run.code));
+  return rows->front().run.text();
+}
+
+std::string journal_impl::find(std::string_view id) {
+  if (engine::run_id::parse(id)) return row_of(id).run.text();
+  auto rows = store_->find_prefix(id, 2);
+  raise(rows.status());
+  if (rows->empty()) unknown(id);
+  if (rows->size() > 1)
+    throw error(codes::ambiguous_id, fmt::format("several runs begin with '{}' [{}]", id,
+                                                 codes::ambiguous_id.code));
+  return rows->front().run.text();
+}
+
+// ---- messages ----
+
+void journal_impl::send(std::string_view chain, engine::message&& what) {
+  what.id = engine::new_message_id(*time_, *chance_);
+  what.to = id_of(chain);
+  for (int round = 0;; ++round) {
+    engine::batch batch;
+    batch.messages.push_back(what);
+    auto answer = writer_.commit(std::move(batch));
+    raise(answer.status(), std::string(chain));
+    using outcome = engine::message_result::outcome;
+    switch (answer->messages.front().how) {
+      case outcome::accepted:
+      case outcome::repeated: {
+        const std::lock_guard lock(mutex_);
+        if (worker_ != nullptr) worker_->poke();
+        return;
+      }
+      case outcome::ended:
+        throw error(codes::run_ended,
+                    fmt::format("run {} has ended [{}]", chain, codes::run_ended.code),
+                    std::string(chain));
+      case outcome::full:
+        throw error(codes::inbox_full,
+                    fmt::format("{} messages wait for run {} already [{}]",
+                                engine::limits::inbox_per_chain, chain, codes::inbox_full.code),
+                    std::string(chain));
+      case outcome::unknown:
+        if (round > 0) unknown(chain);
+        what.to = row_of(chain).chain;  // a later run of its chain was named
+        break;
+    }
+  }
+}
+
+void journal_impl::signal(std::string_view chain, std::string_view name, payload&& value) {
+  check_size(value, fmt::format("signal '{}'", name));
+  engine::message m;
+  m.kind = engine::message_kind::signal;
+  m.name = std::string(name);
+  m.value = to_engine(std::move(value));
+  send(chain, std::move(m));
+}
+
+void journal_impl::cancel(std::string_view chain) {
+  engine::message m;
+  m.kind = engine::message_kind::cancel;
+  m.details.mutable_cancel()->set_by("client");
+  m.details.mutable_cancel()->set_why(fmt::format("run {} was cancelled", chain));
+  send(chain, std::move(m));
+}
+
+void journal_impl::terminate(std::string_view chain, std::string_view why) {
+  const engine::run_row row = newest_of(chain);
+  raise(engine::terminate(*store_, row.run,
+                          {.who = fmt::format("client (pid {})", ::getpid()),
+                           .why = std::string(why)}),
+        row.run.text());
+  run_ended(row.chain);
+  const std::lock_guard lock(mutex_);
+  if (worker_ != nullptr) worker_->poke();
+}
+
+// ---- results ----
+
+/// What the run ended with; empty while it goes on.
+std::optional<payload> journal_impl::ended_with(const engine::run_row& row) {
+  if (!engine::ended(row.state)) return std::nullopt;
+  const std::string id = row.run.text();
+  const engine::event last = last_event(*store_, row);
+  const pb::failure& why = last.details.ended().why();
+  switch (row.state) {
+    case engine::run_state::completed:
+      return to_sdk(last.value);
+    case engine::run_state::failed:
+      throw to_sdk(why, id);
+    case engine::run_state::cancelled:
+      throw cancelled(why.message().empty() ? fmt::format("run {} was cancelled", id)
+                                            : why.message(),
+                      id);
+    case engine::run_state::expired:
+      throw error(codes::expired,
+                  fmt::format("run {} expired: it hadn't begun in time [{}]", id,
+                              codes::expired.code),
+                  id);
+    default:
+      throw error(codes::terminated,
+                  fmt::format("run {} was terminated: {} [{}]", id, why.message(),
+                              codes::terminated.code),
+                  id);
+  }
+}
+
+payload journal_impl::result(std::string_view chain, std::optional<duration> limit) {
+  auto over = [&]() -> timed_out {
+    return timed_out(fmt::format("run {} has no result yet; it goes on [{}]", chain,
+                                 codes::wait_over.code),
+                     std::string(chain), codes::wait_over);
+  };
+  if (pump_) {
+    for (;;) {
+      if (auto value = ended_with(newest_of(chain))) return std::move(*value);
+      if (!pump_()) throw over();
+    }
+  }
+  const std::int64_t until =
+      limit ? time_->steady_now_us() + limit->count() * 1000 : INT64_MAX;
+  std::unique_lock lock(mutex_);
+  want_watcher();
+  ++waiting_;
+  struct leaving {
+    int& count;
+    ~leaving() { --count; }
+  } leave{waiting_};
+  for (;;) {
+    const std::uint64_t seen = endings_;
+    lock.unlock();
+    std::optional<payload> value;
+    try {
+      value = ended_with(newest_of(chain));
+    } catch (...) {
+      lock.lock();
+      throw;
+    }
+    lock.lock();
+    if (value) return std::move(*value);
+    const std::int64_t left = until - time_->steady_now_us();
+    if (left <= 0) throw over();
+    ended_.wait_for(lock, std::chrono::microseconds(std::min<std::int64_t>(left, 1'000'000)),
+                    [&] { return endings_ != seen; });
+  }
+}
+
+// ---- looks ----
+
+run_info journal_impl::info_of(const engine::run_row& row, bool whole) {
+  run_info info;
+  info.id = row.run.text();
+  info.key = row.key;
+  info.workflow = row.workflow;
+  info.state = static_cast<run_state>(row.state);
+  info.attention = static_cast<attention>(row.attention);
+  info.status = row.status;
+  info.waiting_for = engine::ended(row.state) ? "" : row.waits;
+  info.error = row.attention == engine::attention::none ? row.error : row.report;
+  info.build = row.build;
+  info.queue = row.queue;
+  info.priority = row.priority;
+  info.chain = row.chain.text();
+  if (!row.parent.empty()) info.parent = row.parent.text();
+  info.created_at = instant(row.requested);
+  if (row.started != 0) info.started_at = instant(row.started);
+  if (row.ended != 0) info.ended_at = instant(row.ended);
+  info.tags = row.tags;
+  if (!whole || row.started == 0) return info;
+  auto head = store_->read_head(row.run);
+  raise(head.status(), info.id);
+  info.events = head->position;
+  if (row.state == engine::run_state::failed)
+    info.error_type = last_event(*store_, row).details.ended().why().type();
+  return info;
+}
+
+run_info journal_impl::describe(std::string_view chain) { return info_of(newest_of(chain), true); }
+
+run_page journal_impl::list(const run_filter& filter) {
+  engine::run_query query;
+  query.space = ns_;
+  query.workflow = filter.workflow;
+  if (filter.state) query.states.push_back(static_cast<engine::run_state>(*filter.state));
+  query.tags = filter.tags;
+  query.key = filter.key;
+  query.since = filter.since ? micros(*filter.since) : 0;
+  query.until = filter.until ? micros(*filter.until) : 0;
+  query.at_most = filter.at_most;
+  if (!filter.cursor.empty()) query.before = id_of(filter.cursor);
+  auto rows = store_->list(query);
+  raise(rows.status());
+  run_page page;
+  for (const engine::run_row& row : *rows) page.runs.push_back(info_of(row, false));
+  if (page.runs.size() == filter.at_most && !page.runs.empty()) page.next = page.runs.back().id;
+  return page;
+}
+
+std::optional<payload> journal_impl::published(std::string_view chain, std::string_view name) {
+  const engine::run_row row = newest_of(chain);
+  if (row.started == 0) return std::nullopt;
+  auto value = store_->published(row.run, name);
+  if (absl::IsNotFound(value.status())) return std::nullopt;
+  raise(value.status(), row.run.text());
+  return to_sdk(*value);
+}
+
+}  // namespace fermata::detail

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/convert.hpp"
+
+#include "engine/store/status.hpp"
+
+#include <boost/core/demangle.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+
+#include <mutex>
+#include <string_view>
+#include <typeinfo>
+#include <unordered_set>
+
+namespace fermata::detail {
+
+namespace {
+/// Content types are few; what came from a journal is kept for the life of the process.
+std::string_view interned(const std::string& text) {
+  if (text == json_content || text.empty()) return json_content;
+  static std::mutex mutex;
+  static std::unordered_set<std::string> known;
+  const std::lock_guard lock(mutex);
+  return *known.insert(text).first;
+}
+}  // namespace
+
+engine::payload to_engine(payload&& value) {
+  return {.bytes = std::move(value.bytes),
+          .content_type = std::string(value.content_type),
+          .type = value.type,
+          .sensitive = value.sensitive,
+          .erased = false,
+          .canonical = value.canonical};
+}
+engine::payload to_engine(const payload& value) { return to_engine(payload(value)); }
+
+payload to_sdk(const engine::payload& value) {
+  if (!value.present()) return no_value();
+  return {.bytes = value.bytes,
+          .content_type = interned(value.content_type),
+          .type = value.type,
+          .sensitive = value.sensitive,
+          .canonical = value.canonical};
+}
+
+pb::failure to_engine(const failure& why) {
+  pb::failure out;
+  out.set_type(why.type());
+  out.set_message(why.what());
+  out.set_retryable(why.retryable());
+  out.set_code(why.code());
+  if (!why.details().is_null()) out.set_details(boost::json::serialize(why.details()));
+  return out;
+}
+
+failure to_sdk(const pb::failure& why, const std::string& run) {
+  if (why.type() == "timed_out") return timed_out(why.message(), run);
+  failure_options options{.type = why.type(), .retryable = why.retryable()};
+  boost::json::error_code problem;
+  if (!why.details().empty()) options.details = boost::json::parse(why.details(), problem);
+  return failure(why.message(), std::move(options), run);
+}
+
+pb::failure failure_of(const std::exception_ptr& problem, std::int64_t* retry_after_ms) {
+  if (retry_after_ms) *retry_after_ms = -1;
+  pb::failure out;
+  out.set_retryable(true);
+  out.set_code(std::string(codes::failed));
+  try {
+    std::rethrow_exception(problem);
+  } catch (const failure& why) {
+    if (retry_after_ms && why.retry_after()) *retry_after_ms = why.retry_after()->count();
+    return to_engine(why);
+  } catch (const error& why) {
+    out.set_type(boost::core::demangle(typeid(why).name()));
+    out.set_message(why.what());
+    out.set_code(why.code());
+  } catch (const std::exception& why) {
+    out.set_type(boost::core::demangle(typeid(why).name()));
+    out.set_message(why.what());
+  } catch (...) {
+    out.set_type("exception");
+    out.set_message("an exception that isn't a std::exception");
+  }
+  return out;
+}
+
+bool is_cancelled(const std::exception_ptr& problem) {
+  try {
+    std::rethrow_exception(problem);
+  } catch (const cancelled&) {
+    return true;
+  } catch (...) {
+    return false;
+  }
+}
+
+void raise(const absl::Status& status, const std::string& run) {
+  if (status.ok()) return;
+  throw error(engine::fer_code_of(status), std::string(status.message()), run);
+}
+
+std::string place_of(const std::source_location& at) {
+  if (at.line() == 0) return {};
+  struct key {
+    const char* file;
+    unsigned line;
+    bool operator==(const key&) const = default;
+  };
+  struct hash {
+    std::size_t operator()(const key& k) const noexcept {
+      return std::hash<const void*>()(k.file) * 31 + k.line;
+    }
+  };
+  thread_local std::unordered_map<key, std::string, hash> known;
+  std::string& place = known[{at.file_name(), static_cast<unsigned>(at.line())}];
+  if (place.empty()) {
+    const std::string_view file = at.file_name();
+    place = std::string(file.substr(file.rfind('/') + 1)) + ":" + std::to_string(at.line());
+  }
+  return place;
+}
+
+}  // namespace fermata::detail

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/journal_impl.hpp"
+
+#include "engine/limits.hpp"
+#include "engine/ports/real.hpp"
+#include "src/convert.hpp"
+
+#include <utility>
+
+namespace fermata {
+
+journal open(std::string_view address, open_options options) {
+  auto time = std::make_shared<engine::real_clock>();
+  auto chance = std::make_shared<engine::real_random>();
+  auto store = engine::open_store(
+      address, {.create = options.create, .time = time, .chance = chance});
+  detail::raise(store.status());
+  return journal(std::make_shared<detail::journal_impl>(std::move(*store), std::string(options.ns),
+                                                        time, chance));
+}
+
+namespace detail {
+
+journal_impl& inside(const journal& where) { return static_cast<journal_impl&>(where.engine()); }
+
+journal_impl::journal_impl(std::shared_ptr<engine::store> where, std::string ns,
+                           std::shared_ptr<engine::clock> time,
+                           std::shared_ptr<engine::random> chance)
+    : store_(std::move(where)),
+      ns_(std::move(ns)),
+      time_(std::move(time)),
+      chance_(std::move(chance)),
+      writer_(store_) {}
+
+journal_impl::~journal_impl() {
+  closing_ = true;
+  store_->interrupt();
+  if (watcher_.joinable()) watcher_.join();
+}
+
+void journal_impl::attach_worker(local_worker* worker) {
+  const std::lock_guard lock(mutex_);
+  worker_ = worker;
+  if (worker != nullptr) want_watcher();
+}
+
+void journal_impl::run_ended(const engine::chain_id&) {
+  const std::lock_guard lock(mutex_);
+  ++endings_;
+  if (waiting_ > 0) ended_.notify_all();
+}
+
+/// One thread that sees what other processes wrote. Started when somebody waits.
+void journal_impl::want_watcher() {
+  if (watcher_.joinable() || pump_) return;
+  watcher_ = std::thread([this] { watch(); });
+}
+
+void journal_impl::watch() {
+  std::uint32_t seen = store_->wake_count();
+  while (!closing_) {
+    store_->wait(seen, engine::limits::idle_poll_ms * 1000);
+    const std::uint32_t now = store_->wake_count();
+    if (std::exchange(seen, now) == now) continue;
+    const std::lock_guard lock(mutex_);
+    ++endings_;
+    if (waiting_ > 0) ended_.notify_all();
+    if (worker_ != nullptr) worker_->poke();
+  }
+}
+
+}  // namespace detail
+}  // namespace fermata

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "engine/dispatch/writer.hpp"
+#include "engine/ports/ports.hpp"
+#include "engine/store/store.hpp"
+#include "src/local_worker.hpp"
+
+#include <fermata/detail/engine_port.hpp>
+#include <fermata/journal.hpp>
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+
+namespace fermata::detail {
+
+/// An open journal: its store, its writer, and where a client and a worker of one process meet.
+/// Threads: any.
+class journal_impl final : public engine_port {
+ public:
+  journal_impl(std::shared_ptr<engine::store> where, std::string ns,
+               std::shared_ptr<engine::clock> time, std::shared_ptr<engine::random> chance);
+  ~journal_impl() override;
+
+  // ---- for the worker and the command ----
+
+  engine::store& store() const noexcept { return *store_; }
+  engine::writer& writer() noexcept { return writer_; }
+  engine::clock& time() const noexcept { return *time_; }
+  engine::random& chance() const noexcept { return *chance_; }
+  const std::string& ns() const noexcept { return ns_; }
+  /// Null takes it away. One at a time.
+  void attach_worker(local_worker* worker);
+  /// Waiting clients look again; with the run's chain, only those that wait for it.
+  void run_ended(const engine::chain_id& chain);
+  /// Single-threaded use (the testing kit): instead of blocking, `result` calls this until it says
+  /// that nothing more can happen.
+  void pump_with(std::function<bool()> pump) { pump_ = std::move(pump); }
+
+  // ---- engine_port ----
+
+  std::string start(start_request&& what) override;
+  std::vector<std::string> start_many(std::vector<start_request>&& what) override;
+  std::string attach(std::string_view workflow, std::string_view key) override;
+  std::string find(std::string_view id) override;
+  payload result(std::string_view chain, std::optional<duration> limit) override;
+  void signal(std::string_view chain, std::string_view name, payload&& value) override;
+  void cancel(std::string_view chain) override;
+  void terminate(std::string_view chain, std::string_view why) override;
+  run_info describe(std::string_view chain) override;
+  run_page list(const run_filter& filter) override;
+  std::optional<payload> published(std::string_view chain, std::string_view name) override;
+
+  /// A run by its id; throws FER-1302.
+  engine::run_row row_of(std::string_view id);
+  /// The newest run of the chain that this run belongs to.
+  engine::run_row newest_of(std::string_view id);
+
+ private:
+  engine::start_item make_item(start_request&& what);
+  std::vector<std::string> commit_starts(std::vector<engine::start_item>&& items);
+  void send(std::string_view chain, engine::message&& what);
+  run_info info_of(const engine::run_row& row, bool whole);
+  std::optional<payload> ended_with(const engine::run_row& row);
+  void watch();
+  void want_watcher();
+
+  // Set once.
+  const std::shared_ptr<engine::store> store_;
+  const std::string ns_;
+  const std::shared_ptr<engine::clock> time_;
+  const std::shared_ptr<engine::random> chance_;
+  engine::writer writer_;
+  std::function<bool()> pump_;
+
+  // Guarded by mutex_.
+  std::mutex mutex_;
+  std::condition_variable ended_;
+  std::uint64_t endings_ = 0;  // rises when some run may have ended
+  int waiting_ = 0;
+  local_worker* worker_ = nullptr;
+  std::thread watcher_;
+  std::atomic<bool> closing_ = false;
+};
+
+/// The implementation behind a public journal.
+journal_impl& inside(const journal& where);
+
+}  // namespace fermata::detail

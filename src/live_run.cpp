@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "src/live_run.hpp"
+
+#include "engine/check.hpp"
+#include "src/convert.hpp"
+
+#include <algorithm>
+
+namespace fermata::detail {
+
+live_run::live_run(engine::machine_options options, const workflow_function& function,
+                   const engine::step_plan& defaults)
+    : function_(function),
+      defaults_(defaults),
+      id_(options.run.text()),
+      machine_(std::move(options)),
+      context_(*this) {}
+
+live_run::~live_run() {
+  evicting_ = true;
+  {
+    std::unique_lock lock(mutex_);
+    body_ended_.wait(lock, [this] { return running_bodies_.empty(); });
+  }
+  for (auto branch = frames_.rbegin(); branch != frames_.rend(); ++branch)
+    if (branch->second.root) std::exchange(branch->second.root, nullptr)->self.destroy();
+}
+
+// ---- driven by the worker ----
+
+void live_run::deliver(const engine::event& what) {
+  position_ = what.position;
+  ordinal_ = 0;
+  machine_.deliver(what);
+  if (what.kind == engine::event_kind::run_started && machine_.code_runs()) start_root();
+  run_code();
+}
+
+void live_run::go_live() {
+  machine_.go_live();
+  run_code();
+}
+
+void live_run::settle() { run_code(); }
+
+void live_run::start_root() {
+  task<payload> root = function_(context_, to_sdk(machine_.input()));
+  promise_base& frame = root.promise();
+  root.release();
+  frames_[0].root = &frame;
+  detail::resume(frame);
+}
+
+void live_run::run_code() {
+  for (;;) {
+    wake_settled();
+    if (over() || ready_.empty()) break;
+    promise_base* next = ready_.front();
+    ready_.pop_front();
+    detail::resume(*next);
+  }
+  machine_.stand();
+}
+
+void live_run::wake_settled() {
+  for (const slot op : machine_.take_settled()) {
+    const bool cancelled_branch = machine_.look(op).inner && !settled(op);
+    for (std::size_t i = 0; i < waiting_.size();) {
+      waiting& w = waiting_[i];
+      const bool touched =
+          cancelled_branch
+              ? std::any_of(w.on.begin(), w.on.end(),
+                            [&](slot s) { return machine_.refuses(w.who->branch, s); })
+              : std::find(w.on.begin(), w.on.end(), op) != w.on.end();
+      if (!touched) {
+        ++i;
+        continue;
+      }
+      ready_.push_back(w.who);
+      waiting_.erase(waiting_.begin() + static_cast<std::ptrdiff_t>(i));
+    }
+  }
+}
+
+live_run::local_op live_run::begin_body(slot op) {
+  auto found = bodies_.find(op);
+  if (found == bodies_.end()) return {};
+  const std::lock_guard lock(mutex_);
+  ++running_bodies_[op];
+  return found->second;
+}
+
+void live_run::body_done(slot op) noexcept {
+  const std::lock_guard lock(mutex_);
+  auto found = running_bodies_.find(op);
+  if (found != running_bodies_.end() && --found->second == 0) running_bodies_.erase(found);
+  body_ended_.notify_all();
+}
+
+bool live_run::pinned() const {
+  const std::lock_guard lock(mutex_);
+  return !running_bodies_.empty();
+}
+
+// ---- asked by the code ----
+
+engine::step_plan live_run::plan_of(const step_options& o) const {
+  engine::step_plan plan = defaults_;
+  if (o.timeout) plan.timeout_ms = o.timeout->count();
+  if (o.give_up_after) plan.give_up_after_ms = o.give_up_after->count();
+  if (o.heartbeat_timeout) plan.heartbeat_timeout_ms = o.heartbeat_timeout->count();
+  if (o.retry.max_attempts) plan.max_attempts = std::max(1, *o.retry.max_attempts);
+  if (o.retry.first_delay) plan.first_delay_ms = o.retry.first_delay->count();
+  if (o.retry.backoff) plan.backoff = *o.retry.backoff;
+  if (o.retry.max_delay) plan.max_delay_ms = o.retry.max_delay->count();
+  if (o.priority) plan.priority = *o.priority;
+  if (o.on_crash) plan.on_crash = static_cast<int>(*o.on_crash);
+  if (o.isolation) plan.isolation = static_cast<int>(*o.isolation);
+  if (!o.queue.empty()) plan.queue = std::string(o.queue);
+  return plan;
+}
+
+namespace {
+engine::operation_kind kind_of(op_kind kind) {
+  switch (kind) {
+    case op_kind::step:
+      return engine::operation_kind::step;
+    case op_kind::local:
+      return engine::operation_kind::local;
+    case op_kind::transaction:
+      return engine::operation_kind::transaction;
+    case op_kind::child:
+      return engine::operation_kind::child;
+    case op_kind::timer:
+      return engine::operation_kind::timer;
+    case op_kind::signal:
+      return engine::operation_kind::receive;
+    case op_kind::publish:
+      return engine::operation_kind::publish;
+    case op_kind::tag:
+      return engine::operation_kind::tag;
+    case op_kind::send:
+      return engine::operation_kind::send;
+    case op_kind::branch:
+      return engine::operation_kind::branch;
+  }
+  return engine::operation_kind::branch;
+}
+}  // namespace
+
+engine::request live_run::translate(request& what) const {
+  engine::request ask;
+  ask.kind = kind_of(what.kind);
+  ask.name = std::string(what.name);
+  ask.place = place_of(what.where);
+  ask.input = to_engine(std::move(what.input));
+  if (ask.kind == engine::operation_kind::step || ask.kind == engine::operation_kind::local ||
+      ask.kind == engine::operation_kind::transaction)
+    ask.plan = plan_of(what.options);
+  if (ask.kind == engine::operation_kind::child)
+    ask.child = {.key = std::string(what.child.key),
+                 .deadline_ms = what.child.deadline ? what.child.deadline->count() : 0,
+                 .queue = std::string(what.child.queue),
+                 .priority = what.child.priority.value_or(0),
+                 .close_policy = static_cast<int>(what.child.on_parent_close)};
+  if (what.patience) ask.patience_ms = what.patience->count();
+  if (what.until) ask.until = micros(*what.until);
+  if (what.undo)
+    ask.undo = engine::undo_plan{std::string(what.undo->name), engine::operation_kind::step,
+                                 plan_of(what.undo->options)};
+  return ask;
+}
+
+slot live_run::issue(request&& what) {
+  FERMATA_CHECK(!evicting_, "{}: a destructor called the context while its run left memory",
+                place_of(what.where));
+  const slot op = machine_.ask(branch(), translate(what));
+  if (what.body)
+    bodies_[op] = {std::move(what.body), std::string(what.database), what.result};
+  return op;
+}
+
+slot live_run::spawn(promise_base& root, branch_kind kind, std::shared_ptr<void> keeps) {
+  const slot op = machine_.open_branch(branch(), kind == branch_kind::shielded);
+  root.branch = op;
+  branch_frames& frames = frames_[op];
+  frames.root = &root;
+  if (keeps) frames.keeps.push_back(std::move(keeps));
+  if (!over()) detail::resume(root);
+  return op;
+}
+
+result_view live_run::look(slot op) const {
+  const engine::operation& is = machine_.look(op);
+  const_cast<engine::machine&>(machine_).observe(op);
+  result_view view;
+  view.how = static_cast<settled_as>(is.how);
+  view.bytes = is.value.bytes;
+  if (is.inner) {
+    auto found = frames_.find(op);
+    view.frame = found == frames_.end() ? nullptr : found->second.root;
+  } else if (is.why) {
+    auto& kept = failures_[op];
+    if (!kept) kept = std::make_unique<failure>(to_sdk(*is.why, id_));
+    view.why = kept.get();
+  } else if (is.how == engine::settled::value && is.value.bytes.empty() && !is.value.present()) {
+    view.bytes = "null";
+  }
+  return view;
+}
+
+bool live_run::settled(slot op) const {
+  return machine_.look(op).how != engine::settled::pending;
+}
+bool live_run::refuses(slot op) const { return machine_.refuses(branch(), op); }
+
+void live_run::cancel(slot op, location) { machine_.cancel(op); }
+
+void live_run::keep(slot branch, std::shared_ptr<void> what) {
+  frames_[branch].keeps.push_back(std::move(what));
+}
+
+void live_run::drop(slot op) noexcept {
+  if (over()) return;
+  std::vector<slot> inside;
+  for (auto& [branch, frames] : frames_)
+    for (slot b = branch; b != 0; b = machine_.look(b).branch)
+      if (b == op && frames.root) inside.push_back(branch);
+  for (auto& [body, count] : std::map(running_bodies_))
+    for (slot b = machine_.look(body).branch; b != 0; b = machine_.look(b).branch) {
+      if (b != op) continue;
+      std::unique_lock lock(mutex_);
+      body_ended_.wait(lock, [&] { return !running_bodies_.contains(body); });
+    }
+  for (auto branch = inside.rbegin(); branch != inside.rend(); ++branch)
+    std::exchange(frames_[*branch].root, nullptr)->self.destroy();
+  machine_.drop(op);
+}
+
+void live_run::wait(std::span<const slot> ops, promise_base& who) {
+  waiting_.push_back({&who, {ops.begin(), ops.end()}});
+}
+
+void live_run::ended(promise_base& who) noexcept {
+  who.done = true;
+  if (over()) return;
+  if (who.parent) return wake(*who.parent);
+  auto mine = frames_.find(who.branch);
+  if (mine == frames_.end() || mine->second.root != &who) return;
+  engine::settled how = engine::settled::value;
+  pb::failure why;
+  if (who.error) {
+    how = is_cancelled(who.error) ? engine::settled::cancelled : engine::settled::failed;
+    why = failure_of(who.error);
+  }
+  if (who.branch != 0) return machine_.branch_ended(who.branch, how, std::move(why));
+  engine::payload result;
+  if (how == engine::settled::value)
+    result = to_engine(static_cast<promise<payload>&>(who).take());
+  if (how == engine::settled::cancelled) why = {};
+  machine_.root_ended(how, std::move(result), std::move(why));
+}
+
+void live_run::gone(promise_base& who) noexcept {
+  if (evicting_) return;
+  std::erase_if(waiting_, [&](const waiting& w) { return w.who == &who; });
+  std::erase(ready_, &who);
+}
+
+void live_run::undecodable(slot op, std::string_view why) noexcept {
+  const engine::operation& what = machine_.look(op);
+  const std::string subject =
+      op == 0 ? "the input of workflow '" + machine_.workflow() + "'"
+              : "the result of " + engine::describe(what.kind, what.name);
+  machine_.undecodable(subject + " can't be read: " + std::string(why), what.place);
+}
+
+// ---- the rest of context ----
+
+void live_run::compensate(request&& undo) {
+  engine::request ask = translate(undo);
+  ask.undo = engine::undo_plan{ask.name, ask.kind, plan_of(undo.options)};
+  if (ask.kind == engine::operation_kind::child) {
+    ask.undo->plan.queue = ask.child.queue;
+    ask.undo->plan.priority = ask.child.priority;
+  }
+  ask.kind = engine::operation_kind::compensation;
+  (void)machine_.ask(branch(), std::move(ask));
+}
+
+bool live_run::patched(std::string_view change, location where) {
+  return machine_.patched(branch(), change, place_of(where));
+}
+
+void live_run::send(std::string_view run, std::string_view signal, payload value, location where) {
+  const auto to = engine::run_id::parse(run);
+  if (!to)
+    throw failure("'" + std::string(run) + "' isn't a run's id: ctx.signal takes run_…",
+                  {.type = "bad_run_id", .retryable = false});
+  engine::request ask;
+  ask.kind = engine::operation_kind::send;
+  ask.name = std::string(signal);
+  ask.place = place_of(where);
+  ask.input = to_engine(std::move(value));
+  ask.to = *to;
+  (void)machine_.ask(branch(), std::move(ask));
+}
+
+void live_run::log(level how, std::string_view text, location where) {
+  ++ordinal_;
+  if (position_ < machine_.history_end() || over()) return;
+  lines_.push_back({how, std::string(text), place_of(where), position_, ordinal_});
+}
+
+time_point live_run::now() const { return instant(machine_.now()); }
+
+}  // namespace fermata::detail

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "engine/replay/machine.hpp"
+
+#include <fermata/context.hpp>
+#include <fermata/detail/worker_port.hpp>
+
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+namespace fermata::detail {
+
+/// A run in memory: the coroutine frames over a replay machine. It resumes frames and forwards what
+/// they ask; what a request means is the machine's.
+/// Threads: one at a time; `body_done` from any.
+class live_run final : public run_port {
+ public:
+  struct line {
+    level how;
+    std::string text;
+    std::string place;
+    engine::position_t position;  // of the event that the code was running for
+    int ordinal;                  // the same at every replay
+  };
+
+  /// What the code gave for `run` and `transaction`.
+  struct local_op {
+    std::shared_ptr<local_body> body;
+    std::string database;
+    const type_facts* result = nullptr;
+  };
+
+  live_run(engine::machine_options options, const workflow_function& function,
+           const engine::step_plan& defaults);
+  ~live_run();
+
+  engine::machine& machine() noexcept { return machine_; }
+  const engine::machine& machine() const noexcept { return machine_; }
+
+  /// Delivers one committed event, then runs the code until every branch waits.
+  void deliver(const engine::event& what);
+  void go_live();
+  /// What the machine did by itself (a stop, the grace time) may have woken branches.
+  void settle();
+
+  /// The body of a local operation, for its attempt; without a body when its frame is gone. Each is
+  /// followed by `body_done`.
+  local_op begin_body(slot op);
+  void body_done(slot op) noexcept;
+  std::string_view database_of(slot op) const { return bodies_.at(op).database; }
+  /// Bodies that refer to this run's frames are running: it can't be evicted.
+  bool pinned() const;
+
+  std::optional<std::string> take_status() { return std::exchange(status_, std::nullopt); }
+  std::vector<line> take_lines() { return std::exchange(lines_, {}); }
+
+  // run_port
+  slot issue(request&& what) override;
+  slot spawn(promise_base& root, branch_kind kind, std::shared_ptr<void> keeps) override;
+  result_view look(slot op) const override;
+  bool settled(slot op) const override;
+  bool refuses(slot op) const override;
+  void cancel(slot op, location where) override;
+  void drop(slot op) noexcept override;
+  void keep(slot branch, std::shared_ptr<void> what) override;
+  void observe(slot op) override { machine_.observe(op); }
+  std::string id_of(slot op) const override { return machine_.look(op).child.text(); }
+  void wait(std::span<const slot> ops, promise_base& who) override;
+  void wake(promise_base& who) override { ready_.push_back(&who); }
+  void ended(promise_base& who) noexcept override;
+  void gone(promise_base& who) noexcept override;
+  bool over() const noexcept override { return evicting_ || machine_.over(); }
+  void undecodable(slot op, std::string_view why) noexcept override;
+  void compensate(request&& undo) override;
+  bool patched(std::string_view change, location where) override;
+  void send(std::string_view run, std::string_view signal, payload value, location where) override;
+  void status(std::string_view text) override { status_ = std::string(text); }
+  void log(level how, std::string_view text, location where) override;
+  time_point now() const override;
+  std::uint64_t random() override { return machine_.random(branch()); }
+  std::string_view run_id() const override { return id_; }
+
+ private:
+  struct waiting {
+    promise_base* who;
+    std::vector<slot> on;
+  };
+  struct branch_frames {
+    promise_base* root = nullptr;
+    std::vector<std::shared_ptr<void>> keeps;
+  };
+
+  slot branch() const noexcept { return current ? current->branch : 0; }
+  void start_root();
+  void run_code();
+  void wake_settled();
+  engine::step_plan plan_of(const step_options& options) const;
+  engine::request translate(request& what) const;
+
+  // Set once.
+  const workflow_function& function_;
+  const engine::step_plan defaults_;
+  const std::string id_;
+
+  // Touched only by the run's thread.
+  engine::machine machine_;
+  context context_;
+  std::map<slot, branch_frames> frames_;
+  std::vector<waiting> waiting_;
+  std::deque<promise_base*> ready_;
+  std::unordered_map<slot, local_op> bodies_;
+  mutable std::unordered_map<slot, std::unique_ptr<failure>> failures_;
+  std::optional<std::string> status_;
+  std::vector<line> lines_;
+  engine::position_t position_ = 0;
+  int ordinal_ = 0;
+  bool evicting_ = false;
+
+  // Guarded by mutex_: a branch that is dropped waits for the bodies that use its locals.
+  mutable std::mutex mutex_;
+  std::condition_variable body_ended_;
+  std::map<slot, int> running_bodies_;
+};
+
+}  // namespace fermata::detail

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// How a client starts runs: checked here, written in one transaction, taken at once by a worker of
+// the same process that has room.
+#include "engine/event/checks.hpp"
+#include "engine/limits.hpp"
+#include "engine/ports/make_id.hpp"
+#include "src/convert.hpp"
+#include "src/journal_impl.hpp"
+
+#include <fmt/format.h>
+
+namespace fermata::detail {
+
+namespace {
+
+void check_key(const std::string& key) {
+  if (key.empty()) return;
+  if (key.size() > engine::limits::key_max || key.starts_with("run_"))
+    throw error(codes::bad_key,
+                fmt::format("the key '{}' isn't allowed: a key is 1 to {} bytes and doesn't start "
+                            "with run_ [{}]",
+                            key.substr(0, 40), engine::limits::key_max, codes::bad_key.code));
+}
+
+void check_tags(const std::map<std::string, std::string>& tags) {
+  if (tags.size() > engine::limits::tags_per_run)
+    throw error(codes::text_too_long, fmt::format("a run has at most {} tags, these are {} [{}]",
+                                                  engine::limits::tags_per_run, tags.size(),
+                                                  codes::text_too_long.code));
+  for (const auto& [name, value] : tags)
+    if (name.empty() || name.size() > engine::limits::name_max ||
+        value.size() > engine::limits::tag_value_max)
+      throw error(codes::text_too_long,
+                  fmt::format("tag '{}': a tag's name has 1 to {} bytes and its value at most {} [{}]",
+                              name.substr(0, 40), engine::limits::name_max,
+                              engine::limits::tag_value_max, codes::text_too_long.code));
+}
+
+}  // namespace
+
+void check_size(const payload& value, std::string_view what) {
+  if (value.bytes.size() <= engine::limits::payload_max) return;
+  throw error(codes::payload_too_large,
+              fmt::format("{} has {} bytes, the limit is {}: store it elsewhere and pass its "
+                          "address [{}]",
+                          what, value.bytes.size(), engine::limits::payload_max,
+                          codes::payload_too_large.code));
+}
+
+engine::start_item journal_impl::make_item(start_request&& what) {
+  check_key(what.options.key);
+  check_tags(what.options.tags);
+  check_size(what.input, fmt::format("the input of workflow '{}'", what.workflow));
+  engine::start_item item;
+  engine::start_request& r = item.request;
+  const engine::time_us now = store_->now();
+  r.run = r.chain = r.origin = engine::new_run_id(*time_, *chance_);
+  const auto seed = chance_->salt16();
+  r.seed.assign(seed.data(), seed.size());
+  r.space = ns_;
+  r.workflow = std::string(what.workflow);
+  const auto digest = engine::sha256(what.input.bytes);
+  item.input_digest.assign(reinterpret_cast<const char*>(digest.data()), 16);
+  r.input = to_engine(std::move(what.input));
+  start_options& o = what.options;
+  r.queue = o.queue.empty() ? "default" : std::move(o.queue);
+  r.priority = o.priority;
+  r.requested = now;
+  r.not_before = o.delay ? now + o.delay->count() * 1000 : now;
+  r.not_after = o.not_after ? micros(*o.not_after) : 0;
+  r.deadline = o.deadline ? r.not_before + o.deadline->count() * 1000 : 0;
+  r.key = std::move(o.key);
+  r.tags = std::move(o.tags);
+  item.on_duplicate = static_cast<engine::on_duplicate>(o.on_duplicate);
+  return item;
+}
+
+std::string journal_impl::start(start_request&& what) {
+  std::vector<engine::start_item> items;
+  items.push_back(make_item(std::move(what)));
+  return commit_starts(std::move(items)).front();
+}
+
+std::vector<std::string> journal_impl::start_many(std::vector<start_request>&& what) {
+  std::vector<engine::start_item> items;
+  items.reserve(what.size());
+  for (start_request& one : what) items.push_back(make_item(std::move(one)));
+  return commit_starts(std::move(items));
+}
+
+std::vector<std::string> journal_impl::commit_starts(std::vector<engine::start_item>&& items) {
+  if (items.empty()) return {};
+  local_worker* worker = nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    worker = worker_;
+  }
+  engine::batch batch;
+  std::vector<bool> asked(items.size());
+  for (std::size_t i = 0; i < items.size(); ++i)
+    asked[i] = worker != nullptr && worker->admit(items[i]);
+  if (worker != nullptr) batch.worker = worker->row();
+  batch.starts = items;
+  auto answer = writer_.commit(std::move(batch));
+  std::vector<std::string> ids;
+  bool queued = false;
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    const bool in = answer.ok() && answer->starts[i].admitted;
+    if (asked[i] && in) worker->admitted(items[i], answer->starts[i]);
+    if (asked[i] && !in) worker->admission_failed(items[i]);
+    if (!answer.ok()) continue;
+    queued = queued || (!in && answer->starts[i].how == engine::start_result::outcome::started);
+    ids.push_back(answer->starts[i].run.text());
+  }
+  raise(answer.status());
+  if (queued && worker != nullptr) worker->poke();
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    const auto how = answer->starts[i].how;
+    const engine::start_request& r = items[i].request;
+    if (how == engine::start_result::outcome::conflict)
+      throw error(codes::key_conflict,
+                  fmt::format("key '{}' of workflow '{}' is bound to {} with another input [{}]",
+                              r.key, r.workflow, ids[i], codes::key_conflict.code),
+                  ids[i]);
+    if (how == engine::start_result::outcome::exists)
+      throw error(codes::key_conflict,
+                  fmt::format("key '{}' of workflow '{}' is bound to {} already [{}]", r.key,
+                              r.workflow, ids[i], codes::key_conflict.code),
+                  ids[i]);
+  }
+  return ids;
+}
+
+}  // namespace fermata::detail

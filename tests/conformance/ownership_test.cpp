@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/conformance/writer.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+using namespace fermata::conformance;
+
+namespace {
+
+/// A worker that registered through a handle of its own, as another process would.
+struct other_process {
+  explicit other_process(scene& of, std::string build = "build-1")
+      : handle(of.factory->reopen()), worker(of.join(*handle, std::move(build))) {}
+  std::shared_ptr<store> handle;
+  worker_row worker;
+};
+
+}  // namespace
+
+TEST_CASE("two workers that race for a run: one gets it") {
+  scene scene;
+  const worker_row left = scene.join();
+  const worker_row right = scene.join();
+  scene.start(scene.request());
+
+  CHECK(scene.claim(left).size() == 1);
+  CHECK(scene.claim(right).empty());
+}
+
+TEST_CASE("workers get slots and rows of their own") {
+  scene scene;
+  const worker_row left = scene.join();
+  const worker_row right = scene.join();
+
+  CHECK(left.row != 0);
+  CHECK(left.row != right.row);
+  CHECK(left.slot != right.slot);
+  CHECK_FALSE(left.id.empty());
+  CHECK(scene.journal->workers()->size() == 2);
+}
+
+TEST_CASE("rescue makes a dead worker's runs ready, with a higher epoch") {
+  scene scene;
+  const worker_row me = scene.join();
+  other_process dying(scene);
+  const claimed run = scene.begin(dying.worker);
+  scene.factory->kill(dying.handle, dying.worker.row);
+
+  CHECK(scene.journal->somebody_died(me.row));
+  const auto dead = scene.journal->rescue(me.row);
+  REQUIRE(dead.ok());
+  REQUIRE(dead->size() == 1);
+  CHECK((*dead)[0].worker.row == dying.worker.row);
+  CHECK((*dead)[0].worker.id == dying.worker.id);
+  REQUIRE((*dead)[0].runs.size() == 1);
+  CHECK((*dead)[0].runs[0] == run.run.run);
+  CHECK(scene.row(run.run.run).owner == 0);
+  CHECK(scene.row(run.run.run).epoch > run.run.epoch);
+  CHECK_FALSE(scene.journal->somebody_died(me.row));
+
+  const auto taken = scene.claim(me);
+  REQUIRE(taken.size() == 1);
+  CHECK(taken[0].run.run == run.run.run);
+  CHECK_FALSE(taken[0].fresh);
+  CHECK_FALSE(taken[0].mine_before);
+  CHECK(scene.journal->rescue(me.row)->empty());
+}
+
+TEST_CASE("a worker whose lease ended is dead, and what it writes late is refused") {
+  scene scene;
+  const worker_row me = scene.join();
+  const worker_row frozen = scene.join();
+  writer run(scene, scene.begin(frozen));
+  CHECK(scene.journal->renew(frozen.row, scene.journal->boot_now() + 5 * second).ok());
+  CHECK(scene.journal->rescue(me.row)->empty());
+
+  scene.pass(6 * second);
+  CHECK(scene.journal->rescue(me.row)->size() == 1);
+
+  CHECK(run.land(run.next({step_completed("1")})) == landing::not_owner);
+  CHECK(scene.events(run.run).size() == 1);
+  CHECK(scene.journal->renew(frozen.row, scene.journal->boot_now() + second).code() ==
+        absl::StatusCode::kNotFound);
+  scene.start(scene.request());
+  CHECK(scene.claim(frozen).empty());
+}
+
+TEST_CASE("a stale owner is refused after its run was taken by another") {
+  scene scene;
+  const worker_row me = scene.join();
+  other_process dying(scene);
+  writer late(scene, scene.begin(dying.worker));
+  scene.factory->kill(dying.handle, dying.worker.row);
+  CHECK(scene.journal->rescue(me.row)->size() == 1);
+  const auto taken = scene.claim(me);
+  REQUIRE(taken.size() == 1);
+  writer now_mine(scene, taken[0]);
+
+  CHECK(late.land(late.next({step_completed("1")})) == landing::not_owner);
+  CHECK(now_mine.land(now_mine.next({step_completed("1")})) == landing::landed);
+  CHECK(scene.events(now_mine.run).size() == 2);
+}
+
+TEST_CASE("a dead worker's admission becomes a start request") {
+  scene scene;
+  const worker_row me = scene.join();
+  other_process dying(scene);
+  scene.factory->kill(dying.handle, dying.worker.row);
+  CHECK(scene.journal->rescue(me.row)->size() == 1);
+
+  batch late;
+  late.worker = dying.worker.row;
+  late.starts.push_back(scene.item(scene.request()));
+  late.starts[0].admit = scene.first_event(late.starts[0].request);
+  const auto done = scene.journal->commit(std::move(late));
+
+  REQUIRE(done.ok());
+  CHECK(done->starts[0].how == start_result::outcome::started);
+  CHECK_FALSE(done->starts[0].admitted);
+  CHECK(scene.claim(me).size() == 1);
+}
+
+TEST_CASE("a worker doesn't rescue itself, and one without a lease doesn't expire") {
+  scene scene;
+  const worker_row me = scene.join();
+  const worker_row idle = scene.join();
+  CHECK(scene.journal->renew(me.row, scene.journal->boot_now() + second).ok());
+  CHECK(scene.journal->renew(idle.row, 0).ok());
+  scene.pass(1'000 * second);
+
+  CHECK(scene.journal->rescue(me.row)->empty());
+}
+
+TEST_CASE("a claim gives the worker a lease") {
+  scene scene;
+  const worker_row me = scene.join();
+  const worker_row other = scene.join();
+  scene.begin(me);
+
+  scene.pass(1'000 * second);
+  const auto dead = scene.journal->rescue(other.row);
+  REQUIRE(dead.ok());
+  REQUIRE(dead->size() == 1);
+  CHECK((*dead)[0].worker.row == me.row);
+}
+
+TEST_CASE("released runs are unowned and ready, with a higher epoch") {
+  scene scene;
+  const worker_row me = scene.join();
+  const worker_row other = scene.join();
+  writer kept(scene, scene.begin(me));
+  writer given(scene, scene.begin(me));
+  CHECK(scene.journal->release(me.row, {given.run}).ok());
+
+  CHECK(scene.row(given.run).owner == 0);
+  CHECK(scene.row(given.run).epoch > given.epoch);
+  CHECK(scene.row(kept.run).owner == me.row);
+  CHECK(given.land(given.next({step_completed("1")})) == landing::not_owner);
+  CHECK(kept.land(kept.next({step_completed("1")})) == landing::landed);
+
+  const auto taken = scene.claim(other);
+  REQUIRE(taken.size() == 1);
+  CHECK(taken[0].run.run == given.run);
+}
+
+TEST_CASE("release of nothing in particular gives back everything") {
+  scene scene;
+  const worker_row me = scene.join();
+  scene.begin(me);
+  scene.begin(me);
+  CHECK(scene.journal->release(me.row, {}).ok());
+
+  CHECK(scene.claim(scene.join()).size() == 2);
+}
+
+TEST_CASE("a worker doesn't release the runs of others") {
+  scene scene;
+  const worker_row me = scene.join();
+  const worker_row other = scene.join();
+  const claimed run = scene.begin(other);
+  CHECK(scene.journal->release(me.row, {run.run.run}).ok());
+
+  CHECK(scene.row(run.run.run).owner == other.row);
+  CHECK(scene.row(run.run.run).epoch == run.run.epoch);
+}
+
+TEST_CASE("a worker that leaves gives everything back, and isn't dead") {
+  scene scene;
+  const worker_row me = scene.join();
+  const worker_row leaving = scene.join();
+  writer run(scene, scene.begin(leaving));
+  CHECK(scene.journal->leave(leaving.row).ok());
+
+  CHECK_FALSE(scene.journal->somebody_died(me.row));
+  CHECK(scene.journal->rescue(me.row)->empty());
+  CHECK(run.land(run.next({step_completed("1")})) == landing::not_owner);
+  CHECK(scene.claim(me).size() == 1);
+  const auto workers = scene.journal->workers();
+  REQUIRE(workers.ok());
+  const auto left = std::ranges::find(*workers, leaving.row, &worker_row::row);
+  REQUIRE(left != workers->end());
+  CHECK(left->gone);
+  CHECK_FALSE(left->dead);
+}
+
+TEST_CASE("workers say how many runs they own") {
+  scene scene;
+  const worker_row me = scene.join();
+  scene.begin(me);
+  scene.begin(me);
+
+  const auto workers = scene.journal->workers();
+  REQUIRE(workers.ok());
+  REQUIRE(workers->size() == 1);
+  CHECK((*workers)[0].owned == 2);
+  CHECK((*workers)[0].build == "build-1");
+}
+
+TEST_CASE("an operator takes a run with the predecessor as only fence") {
+  scene scene;
+  const worker_row me = scene.join();
+  writer owner(scene, scene.begin(me));
+  writer by_hand(scene, scene.row(owner.run));
+  append act = by_hand.by_operator({plain(event_kind::operator_act)});
+  act.make_ready = true;
+  CHECK(by_hand.land(act) == landing::landed);
+
+  CHECK(scene.row(owner.run).owner == 0);
+  CHECK(scene.row(owner.run).epoch == by_hand.epoch);
+  CHECK(owner.land(owner.next({step_completed("1")})) == landing::stale);
+  const auto taken = scene.claim(me);
+  REQUIRE(taken.size() == 1);
+  CHECK(taken[0].head.position == 3);
+  CHECK(taken[0].run.epoch > by_hand.epoch);
+}
+
+TEST_CASE("an operator who read before the owner wrote is stale") {
+  scene scene;
+  writer owner(scene, scene.begin(scene.join()));
+  writer by_hand(scene, scene.row(owner.run));
+  CHECK(owner.land(owner.next({step_completed("1")})) == landing::landed);
+
+  CHECK(by_hand.land(by_hand.by_operator()) == landing::stale);
+  CHECK(scene.row(owner.run).owner == owner.worker);
+}
+
+TEST_CASE("an operator's epoch is above the row's: rescue raised it without an event") {
+  scene scene;
+  const worker_row me = scene.join();
+  writer owner(scene, scene.begin(me));
+  writer by_hand(scene, scene.row(owner.run));
+  CHECK(scene.journal->release(me.row, {}).ok());
+  CHECK(scene.claim(me).size() == 1);
+
+  CHECK(by_hand.land(by_hand.by_operator()) == landing::not_owner);
+  CHECK(scene.row(owner.run).owner == me.row);
+}
+
+TEST_CASE("an operator terminates a run that a worker owns") {
+  scene scene;
+  writer owner(scene, scene.begin(scene.join()));
+  CHECK(owner.land(owner.next({timer_set("1", scene.now() + second)})) == landing::landed);
+  writer by_hand(scene, scene.row(owner.run));
+  append terminate = by_hand.by_operator({plain(event_kind::run_terminated)});
+  terminate.then = then::end;
+  CHECK(by_hand.land(terminate) == landing::landed);
+
+  CHECK(scene.row(owner.run).state == run_state::terminated);
+  CHECK(scene.row(owner.run).owner == 0);
+  CHECK(scene.journal->timers(owner.run)->empty());
+  CHECK(owner.end() == landing::stale);
+}

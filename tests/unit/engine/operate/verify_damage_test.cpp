@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every column of an event, flipped as it is read; missing and repeated events.
+#include "bench.hpp"
+#include "passing_store.hpp"
+
+#include <doctest/doctest.h>
+
+#include <functional>
+
+namespace {
+
+using namespace fermata::engine;
+using namespace fermata::engine::testing;
+
+/// Changes one run's events as they are read.
+class damaged_store : public passing_store {
+ public:
+  using damage = std::function<void(std::vector<stored_event>&)>;
+  damaged_store(store& inner, run_id run, damage damage)
+      : passing_store(inner), run_(run), damage_(std::move(damage)) {}
+
+  absl::StatusOr<std::vector<stored_event>> changes(std::uint64_t after,
+                                                    std::size_t at_most) const override {
+    auto events = inner_.changes(after, at_most);
+    if (events.ok()) damage_(*events);
+    return events;
+  }
+  absl::StatusOr<std::vector<encoded_event>> read_events(const run_id& run, position_t from,
+                                                         std::size_t at_most) const override {
+    if (run != run_) return inner_.read_events(run, from, at_most);
+    std::vector<stored_event> all;
+    const auto read = inner_.read_events(run, 1, 100'000);
+    if (!read.ok()) return read;
+    for (const encoded_event& one : *read) all.push_back({run, one, 0});
+    damage_(all);
+    std::vector<encoded_event> some;
+    for (const stored_event& one : all) {
+      if (one.what.position >= from && some.size() < at_most) some.push_back(one.what);
+    }
+    return some;
+  }
+
+ private:
+  run_id run_;
+  damage damage_;
+};
+
+struct column {
+  const char* name;
+  std::function<void(encoded_event&)> flip;
+};
+
+void flip(std::string& bytes) { bytes.empty() ? bytes.push_back('x') : void(bytes[0] ^= 1); }
+
+std::vector<column> columns() {
+  return {
+      {"position", [](encoded_event& e) { e.position += 4; }},
+      {"kind", [](encoded_event& e) { e.kind = event_kind::step_failed; }},
+      {"epoch", [](encoded_event& e) { e.epoch ^= 1; }},
+      {"at", [](encoded_event& e) { e.at ^= 1; }},
+      {"operation", [](encoded_event& e) { flip(e.operation); }},
+      {"name", [](encoded_event& e) { flip(e.name); }},
+      {"place", [](encoded_event& e) { flip(e.place); }},
+      {"flags", [](encoded_event& e) { e.flags ^= 1; }},
+      {"codec", [](encoded_event& e) { e.codec ^= 1; }},
+      {"key_id", [](encoded_event& e) { e.key_id ^= 1; }},
+      {"content_type", [](encoded_event& e) { flip(e.content_type); }},
+      {"input_content_type", [](encoded_event& e) { flip(e.input_content_type); }},
+      {"value", [](encoded_event& e) { flip(e.value); }},
+      {"input", [](encoded_event& e) { flip(e.input); }},
+      {"salt", [](encoded_event& e) { flip(e.salt); }},
+      {"digest", [](encoded_event& e) { flip(e.digest); }},
+      {"details", [](encoded_event& e) { flip(e.details); }},
+      {"chain", [](encoded_event& e) { e.chain[0] ^= 1; }},
+      {"crc", [](encoded_event& e) { e.crc ^= 1; }},
+  };
+}
+
+struct scene {
+  bench b;
+  run_id run, other;
+
+  scene() {
+    run = b.begin();
+    other = b.begin();
+    b.write(run, {step_done("1", "charge", 1, "a value"), tagged("2", "customer", "acme")});
+    b.write(other, {step_done("1", "charge", 1, "a value")});
+    b.write(run, {published("3", "draft", "one")});
+    b.write(run, {completed()}, then::end);
+    b.write(other, {completed()}, then::end);
+  }
+
+  std::vector<std::string> found(const damaged_store::damage& damage) {
+    return b.findings(damaged_store(*b.store, run, damage));
+  }
+  std::string at(position_t position) const {
+    return run.text() + "@" + std::to_string(position) + ":";
+  }
+};
+
+TEST_CASE("a flip in any column of any event is found there, and nowhere else") {
+  scene s;
+  for (position_t position = 1; position <= 5; ++position) {
+    for (const column& one : columns()) {
+      const auto found = s.found([&](std::vector<stored_event>& events) {
+        for (stored_event& e : events) {
+          if (e.run == s.run && e.what.position == position) {
+            one.flip(e.what);
+            break;
+          }
+        }
+      });
+
+      CAPTURE(one.name);
+      CAPTURE(position);
+      REQUIRE(found.size() == 1);
+      CHECK(found[0].starts_with(s.at(position)));
+    }
+  }
+}
+
+TEST_CASE("a missing event is found at its position, and nothing else") {
+  scene s;
+  for (position_t position = 1; position <= 4; ++position) {
+    const auto found = s.found([&](std::vector<stored_event>& events) {
+      std::erase_if(events, [&](const stored_event& e) {
+        return e.run == s.run && e.what.position == position;
+      });
+    });
+
+    CAPTURE(position);
+    REQUIRE(found.size() == 1);
+    CHECK(found[0].starts_with(s.at(position)));
+    CHECK(found[0].find("missing") != std::string::npos);
+  }
+}
+
+TEST_CASE("a journal whose end was cut off isn't what its row says") {
+  scene s;
+  const auto found = s.found([&](std::vector<stored_event>& events) {
+    std::erase_if(events,
+                  [&](const stored_event& e) { return e.run == s.run && e.what.position == 5; });
+  });
+
+  REQUIRE_FALSE(found.empty());
+  for (const std::string& one : found) CHECK(one.starts_with(s.run.text()));
+}
+
+TEST_CASE("an event that is there twice is found") {
+  scene s;
+  const auto found = s.found([&](std::vector<stored_event>& events) {
+    for (std::size_t i = 0; i < events.size(); ++i) {
+      if (events[i].run != s.run || events[i].what.position != 2) continue;
+      const stored_event again = events[i];
+      events.insert(events.begin() + static_cast<std::ptrdiff_t>(i) + 1, again);
+      return;
+    }
+  });
+
+  REQUIRE(found.size() == 1);
+  CHECK(found[0].starts_with(s.at(2)));
+}
+
+}  // namespace

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/store/status.hpp"
+#include "tests/unit/engine/sqlite/place.hpp"
+
+#include <fstream>
+
+namespace fermata::conformance {
+namespace {
+
+using bytes = std::vector<encoded_event>;
+
+/// Lets the database grow to so many pages; 0 answers how many it has.
+std::int64_t limit_pages(writer& run, std::int64_t pages) {
+  append step = run.next();
+  std::int64_t has = 0;
+  step.body = [&](void* handle) -> absl::StatusOr<bytes> {
+    auto* db = static_cast<sqlite3*>(handle);
+    const std::string sql = pages == 0 ? std::string("PRAGMA page_count")
+                                       : "PRAGMA max_page_count = " + std::to_string(pages);
+    sqlite3_stmt* statement = nullptr;
+    sqlite3_prepare_v2(db, sql.c_str(), -1, &statement, nullptr);
+    if (sqlite3_step(statement) == SQLITE_ROW) has = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    return bytes{};
+  };
+  CHECK(run.land(step) == landing::landed);
+  return has;
+}
+
+TEST_CASE("a full disk refuses the batch, and takes it when there is room again") {
+  scene scene;
+  writer run(scene, scene.begin(scene.join()));
+  event big = step_completed("1");
+  // Over several pages, and not to be compressed.
+  std::string noise(100'000, '\0');
+  scene.factory->chance->fill(noise.data(), noise.size());
+  big.value = text_payload(noise);
+  append step = run.next({big});
+  limit_pages(run, limit_pages(run, 0) + 2);
+
+  batch once{.worker = run.worker};
+  once.appends.push_back(step);
+  const auto refused = scene.journal->commit(batch(once));
+  REQUIRE_FALSE(refused.ok());
+  CHECK(refused.status().code() == absl::StatusCode::kResourceExhausted);
+  CHECK(fer_code_of(refused.status()) == "FER-2101");
+  CHECK(std::string(refused.status().message()).find("nothing was written") != std::string::npos);
+
+  limit_pages(run, 1'000'000);
+  CHECK(run.land(step) == landing::landed);
+  CHECK(scene.events(step.run).back().value == step.events.back().value);
+}
+
+TEST_CASE("flipped bits in the pages are reported as damage of the store, never believed") {
+  scene scene;
+  writer run(scene, scene.begin(scene.join()));
+  for (int i = 1; i <= 200; ++i)
+    REQUIRE(run.land(run.next({step_completed(std::to_string(i))})) == landing::landed);
+  const std::string copy = file_of(scene) + ".copy";
+  REQUIRE(scene.journal->backup(copy).ok());
+
+  // The first bytes of a b-tree page say what it is, and how many cells it has.
+  const auto pages = std::filesystem::file_size(copy) / 4096;
+  REQUIRE(pages > 10);
+  int told = 0;
+  for (std::uint64_t page = 1; page < pages; ++page) {
+    const std::string broken = copy + ".broken";
+    std::filesystem::copy_file(copy, broken, std::filesystem::copy_options::overwrite_existing);
+    std::fstream file(broken, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(static_cast<std::streamoff>(page * 4096));
+    file.write("\xff\xff\xff\xff\xff", 5);
+    file.close();
+    for (const char* beside : {"-wal", "-shm"}) std::filesystem::remove(broken + beside);
+
+    const auto journal = open_store("sqlite:" + broken);
+    if (!journal.ok()) {
+      CHECK(journal.status().code() != absl::StatusCode::kInternal);
+      ++told;
+      continue;
+    }
+    const auto found = (*journal)->check_pages();
+    if (!found.ok()) {
+      CHECK(found.status().code() == absl::StatusCode::kDataLoss);
+      ++told;
+    } else if (!found->empty()) {
+      CHECK(found->front().find("damage") != std::string::npos);
+      ++told;
+    }
+    const auto events = (*journal)->read_events(run.run, 1, 1'000);
+    if (!events.ok()) CHECK(fer_code_of(events.status()) == "FER-2103");
+  }
+  CHECK(told == static_cast<int>(pages) - 1);
+}
+
+TEST_CASE("a schema that lost a guard is reported") {
+  scene scene;
+  CHECK(scene.journal->check_pages()->empty());
+  foreign other(file_of(scene));
+  REQUIRE(other.run("DROP TRIGGER events_stay").empty());
+
+  const auto found = scene.journal->check_pages();
+  REQUIRE(found->size() == 1);
+  CHECK(found->front().find("events_stay") != std::string::npos);
+}
+
+TEST_CASE("a backup is a journal of its own, and never replaces a file") {
+  scene scene;
+  const run_id run = scene.begin(scene.join()).run.run;
+  const std::string copy = file_of(scene) + ".copy";
+  REQUIRE(scene.journal->backup(copy).ok());
+  CHECK_FALSE(scene.journal->backup(copy).ok());
+
+  const auto journal = open_store("sqlite:" + copy);
+  REQUIRE(journal.ok());
+  CHECK((*journal)->read_events(run, 1, 10)->size() == 1);
+  CHECK((*journal)->check_pages()->empty());
+}
+
+}  // namespace
+}  // namespace fermata::conformance

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/store/status.hpp"
+#include "tests/unit/engine/sqlite/place.hpp"
+
+#include <fstream>
+
+namespace fermata::conformance {
+namespace {
+
+std::string code_of(const absl::Status& status) { return status.ok() ? "" : fer_code_of(status); }
+
+TEST_CASE("an address that isn't one is refused with how it should look") {
+  for (const char* wrong :
+       {"sqlite:", "sqlite:a.db?durability=none", "sqlite::memory:", "orders.db"}) {
+    CAPTURE(wrong);
+    CHECK(code_of(open_store(wrong).status()) == "FER-2001");
+  }
+}
+
+TEST_CASE("a journal that isn't there is made only by who may") {
+  place here;
+  open_options look;
+  look.create = false;
+  CHECK(code_of(open_store(here.address(), look).status()) == "FER-2002");
+  CHECK_FALSE(std::filesystem::exists(here.file()));
+  CHECK_FALSE(std::filesystem::exists(here.file() + "-lock"));
+
+  CHECK(open_store(here.address()).ok());
+  CHECK(open_store(here.address(), look).ok());
+}
+
+TEST_CASE("a file that isn't a database, or another program's, is left alone") {
+  place here;
+  std::ofstream(here.file()) << std::string(8192, 'x');
+  CHECK(code_of(open_store(here.address()).status()) == "FER-2002");
+
+  foreign other(here.file("other.db"));
+  REQUIRE(other.run("CREATE TABLE orders(id INTEGER)").empty());
+  CHECK(code_of(open_store("sqlite:" + here.file("other.db")).status()) == "FER-2002");
+  CHECK_FALSE(std::filesystem::exists(here.file("other.db") + "-lock"));
+  CHECK(code_of(open_store("sqlite:" + here.file("no/folder.db")).status()) == "FER-2002");
+}
+
+TEST_CASE("a journal on a network file system is refused, with its name") {
+  place here;
+  sqlite::surroundings around;
+  for (const auto& [magic, name] : {std::pair(0x6969, "NFS"), std::pair(0x517b, "SMB"),
+                                    std::pair(0x01021997, "9p"), std::pair(0x65735546, "FUSE")}) {
+    around.file_system = [number = magic](const std::string&) { return std::int64_t{number}; };
+    const absl::Status refused = open_sqlite_store(here.address(), {}, around).status();
+    CHECK(code_of(refused) == "FER-2004");
+    CHECK(std::string(refused.message()).find(name) != std::string::npos);
+  }
+  CHECK_FALSE(std::filesystem::exists(here.file()));
+}
+
+TEST_CASE("a newer version's journal is refused, by those who have it open too") {
+  place here;
+  auto open = *open_store(here.address());
+  const auto worker = open->register_worker({.host = "here"});
+  REQUIRE(worker.ok());
+  foreign other(here.file());
+  REQUIRE(other.run("INSERT INTO schema_version VALUES (99, 99, 50, '9.9', 0)").empty());
+
+  const absl::Status refused = open_store(here.address()).status();
+  CHECK(code_of(refused) == "FER-2003");
+  CHECK(std::string(refused.message()).find("9.9") != std::string::npos);
+  CHECK(code_of(open->renew(worker->row, 1)) == "FER-2003");
+}
+
+TEST_CASE("an older schema is migrated only on demand while a worker is there") {
+  place here;
+  auto open = *open_store(here.address());
+  REQUIRE(open->register_worker({.host = "here"}).ok());
+  foreign other(here.file());
+  REQUIRE(other.run("UPDATE schema_version SET version = 0").empty());
+
+  CHECK(code_of(open_store(here.address()).status()) == "FER-2005");
+}
+
+TEST_CASE("a journal syncs each commit, unless its address says otherwise, and says so") {
+  place here;
+  CHECK(open_store(here.address()).value()->info()->durability == "full");
+  const auto weak = open_store(here.address() + "?durability=weak_normal");
+  REQUIRE(weak.ok());
+  CHECK((*weak)->info()->durability == "weak_normal");
+
+  foreign other(here.file());
+  CHECK(other.one("PRAGMA journal_mode") == "wal");
+  CHECK(other.one("PRAGMA application_id") == std::to_string(0x4645524d));
+  CHECK(other.one("PRAGMA page_size") == "4096");
+}
+
+TEST_CASE("what was written is there again, and a closed journal keeps its log") {
+  scene scene;
+  const run_id run = scene.begin(scene.join()).run.run;
+  const std::string file = file_of(scene);
+  scene.journal.reset();
+
+  CHECK(std::filesystem::exists(file + "-wal"));
+  scene.journal = scene.factory->reopen();
+  CHECK(scene.events(run).size() == 1);
+}
+
+TEST_CASE("a journal opened for reading refuses to write") {
+  place here;
+  REQUIRE(open_store(here.address()).ok());
+  open_options look;
+  look.read_only = true;
+  const auto journal = open_store(here.address(), look);
+  REQUIRE(journal.ok());
+  CHECK_FALSE((*journal)->register_worker({.host = "here"}).ok());
+  CHECK((*journal)->list({}).ok());
+}
+
+}  // namespace
+}  // namespace fermata::conformance

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "worker/cli/session.hpp"
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+/// Why a run isn't further: what is known of it, and the one sentence that follows.
+namespace fermata::cli {
+
+/// An operation that has begun and has no outcome, as far as the journal tells. A plain local step
+/// has no event before its outcome, so it isn't among them.
+struct in_flight {
+  enum class what { step, child, sleep, receive } kind = what::step;
+  std::string operation;
+  std::string name;
+  std::string place;
+  engine::time_us since = 0;
+  engine::time_us due = 0;    // of a timer, or of the next attempt; 0: none
+  int attempts = 0;           // that have failed
+  bool executing = false;     // an attempt is under way
+  std::string error;          // of the last attempt
+  std::string queue;
+  engine::run_id child;
+  engine::run_state child_state = engine::run_state::running;
+};
+
+struct run_facts {
+  engine::run_row row;
+  engine::time_us now = 0;
+  std::int64_t boot_now = 0;
+  std::vector<engine::message> inbox;
+  std::vector<engine::timer_row> timers;
+  std::vector<engine::worker_row> workers;  // alive
+  std::vector<engine::serving_row> serving;
+  std::optional<engine::worker_row> owner;  // also when it is dead
+  std::vector<in_flight> operations;
+  pb::operator_act last_act;                // who paused it
+  engine::time_us last_act_at = 0;
+  engine::position_t events = 0;
+  engine::time_us last_event_at = 0;
+  std::string last_event;                   // "step 'charge_card'"
+  std::string damage;                       // the journal can't be read behind an event
+  bool copied = false;
+
+  bool served_now(std::string_view kind, std::string_view name) const;
+  bool ever_served(std::string_view kind, std::string_view name) const;
+};
+
+run_facts facts_of(session& s, const engine::run_row& row);
+
+struct explanation {
+  std::string reason;                  // a word for programs: "waits_for_signal"
+  std::string sentence;
+  std::vector<std::string> evidence;
+  std::vector<std::string> next;       // commands to type
+};
+
+/// Always has an answer.
+explanation reason_for(session& s, const run_facts& facts);
+
+/// "for 3m" or "since 2026-…"; "for another 5m" or "until 2026-…".
+std::string since_text(session& s, engine::time_us at);
+std::string until_text(session& s, engine::time_us at);
+
+}  // namespace fermata::cli

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/cli/times.hpp"
+
+#include "worker/cli/errors.hpp"
+#include "worker/durations.hpp"
+
+#include <fermata/detail/json.hpp>
+
+#include <fmt/format.h>
+
+#include <cstdlib>
+
+namespace fermata::cli {
+
+std::string iso_text(engine::time_us at) {
+  if (at == 0) return {};
+  const std::chrono::sys_time<std::chrono::microseconds> when{std::chrono::microseconds(at)};
+  return detail::text_of(std::chrono::floor<duration>(when));
+}
+
+std::string coarse_text(std::int64_t us) {
+  const std::int64_t s = std::abs(us) / 1'000'000;
+  if (s < 60) return fmt::format("{}s", s);
+  if (s < 3'600) return fmt::format("{}m", s / 60);
+  if (s < 86'400) return fmt::format("{}h", s / 3'600);
+  return fmt::format("{}d", s / 86'400);
+}
+
+std::string time_text(engine::time_us at, engine::time_us now, time_style how) {
+  if (at == 0) return {};
+  if (how == time_style::raw) return fmt::format("{}", at);
+  if (how == time_style::iso) return iso_text(at);
+  if (std::abs(now - at) < 1'000'000) return "just now";
+  return at > now ? "in " + coarse_text(at - now) : coarse_text(now - at) + " ago";
+}
+
+std::string span_text(std::int64_t us) {
+  if (us < 0) us = 0;
+  if (us < 1'000) return us == 0 ? "0ms" : fmt::format("{:.1f}ms", std::max(0.1, static_cast<double>(us / 100) / 10.0));
+  return detail::format_duration(duration(us / 1'000));
+}
+
+std::int64_t read_duration_ms(std::string_view text, std::string_view flag) {
+  const auto span = detail::parse_duration(text);
+  if (!span)
+    throw usage_error(fmt::format("{} needs {}, not '{}'", flag, detail::duration_example, text));
+  return span->count();
+}
+
+engine::time_us read_instant(std::string_view text, std::string_view flag, engine::time_us now,
+                             bool durations_are_past) {
+  if (const auto span = detail::parse_duration(text))
+    return durations_are_past ? now - span->count() * 1'000 : now + span->count() * 1'000;
+  std::string whole(text);
+  if (whole.size() == 10) whole += "T00:00:00Z";
+  const auto at = detail::time_of(whole);
+  if (!at)
+    throw usage_error(fmt::format(
+        "{} needs {} or an instant such as 2026-11-22T15:00:00Z, not '{}'", flag,
+        detail::duration_example, text));
+  return std::chrono::duration_cast<std::chrono::microseconds>(at->seconds.time_since_epoch() + at->rest).count();
+}
+
+}  // namespace fermata::cli

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "engine/replay/command.hpp"
+#include "src/live_run.hpp"
+
+#include <fermata/detail/worker_port.hpp>
+#include <fermata/step_context.hpp>
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string>
+
+namespace fermata::runtime {
+
+/// One try at a step, from the moment the machine asks for it until its thread has come back.
+class live_attempt final : public detail::attempt_port {
+ public:
+  /// Writes a heartbeat; called on the step's thread, at most once a second.
+  using beat = std::function<void(const live_attempt&, const detail::payload&)>;
+
+  live_attempt(engine::attempt_start&& start, const engine::run_id& run, engine::epoch_t epoch,
+          beat write)
+      : start_(std::move(start)),
+        run_(run),
+        run_text_(run.text()),
+        epoch_(epoch),
+        write_(std::move(write)),
+        context_(*this) {}
+
+  // attempt_port: any thread
+  int attempt() const override { return start_.number; }
+  std::string_view key() const override { return start_.key; }
+  std::string_view undoes() const override { return start_.undoes; }
+  std::uint64_t epoch() const override { return epoch_; }
+  std::string_view run_id() const override { return run_text_; }
+  std::stop_token stop_token() const override { return stop_.get_token(); }
+  void heartbeat(detail::payload&& details) override;
+  const detail::payload* last_heartbeat() const override {
+    return saved_beat ? &*saved_beat : nullptr;
+  }
+
+  const engine::attempt_start& start() const noexcept { return start_; }
+  const engine::run_id& run() const noexcept { return run_; }
+  step_context& context() noexcept { return context_; }
+  void stop() { stop_.request_stop(); }
+  bool stop_requested() const { return stop_.stop_requested(); }
+  void begin_silence(std::int64_t now) noexcept { last_beat_us_.store(now); }
+  std::int64_t last_beat_us() const noexcept { return last_beat_us_.load(std::memory_order_relaxed); }
+
+  // Touched only by the run loop.
+  bool running = false;   // handed to the pool
+  bool answered = false;  // its end has been reported: what comes later is ignored
+  bool draining = false;  // stopped because the worker stops: it hasn't failed
+  engine::time_us started = 0;
+  std::int64_t deadline_us = 0;  // steady
+  detail::live_run::local_op local;
+  detail::live_run* pinned_in = nullptr;
+  engine::slot slot = 0;
+
+  // Set before it starts.
+  std::optional<detail::payload> saved_beat;
+  std::function<std::int64_t()> steady_now;
+
+ private:
+  const engine::attempt_start start_;
+  const engine::run_id run_;
+  const std::string run_text_;
+  const engine::epoch_t epoch_;
+  const beat write_;
+  step_context context_;
+  std::stop_source stop_;
+  std::atomic<std::int64_t> last_beat_us_ = 0;
+  std::mutex mutex_;
+  std::int64_t written_us_ = 0;  // guarded by mutex_
+};
+
+/// How an attempt's body ended; posted to the run loop.
+struct attempt_done {
+  std::shared_ptr<live_attempt> what;
+  engine::payload value;
+  std::exception_ptr problem;
+  bool undecodable = false;
+  bool refused = false;  // it was not begun: the lease was over
+};
+
+}  // namespace fermata::runtime

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+// The loop itself: mail in, runs advanced, appends out.
+#include "worker/runtime/loop.hpp"
+
+#include "engine/event/encode.hpp"
+#include "engine/limits.hpp"
+#include "engine/operate/operate.hpp"
+#include "engine/store/projection.hpp"
+
+#include <algorithm>
+
+namespace fermata::runtime {
+
+run_loop::run_loop(detail::journal_impl& journal, const registry& serves, std::int64_t worker_row,
+                   loop_options options, loop_outside& outside)
+    : journal_(journal),
+      store_(journal.store()),
+      serves_(serves),
+      worker_(worker_row),
+      options_(std::move(options)),
+      outside_(outside) {}
+
+run_loop::~run_loop() = default;
+
+// ---- from any thread ----
+
+void run_loop::post(mail&& what) {
+  bool first = false;
+  {
+    const std::lock_guard lock(mutex_);
+    first = mail_.empty();
+    mail_.push_back(std::move(what));
+  }
+  if (first) outside_.wake();
+}
+
+void run_loop::poke() noexcept {
+  if (!poked_.exchange(true)) outside_.wake();
+}
+
+bool run_loop::admit(engine::start_item& item) {
+  const engine::start_request& r = item.request;
+  if (!claiming_ || r.not_before > r.requested || serves_.workflow(r.workflow) == nullptr)
+    return false;
+  if (std::find(options_.queues.begin(), options_.queues.end(), r.queue) == options_.queues.end())
+    return false;
+  if (++reserved_ + static_cast<int>(owned_.load()) > options_.max_runs) {
+    --reserved_;
+    return false;
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    asked_[r.run] = store_.boot_now();
+  }
+  const engine::event first =
+      engine::make_start_event(r, store_.now(), 1, options_.build);
+  const auto salt = journal_.chance().salt16();
+  item.admit = engine::encode(r.run, {}, first, {salt.data(), salt.size()});
+  item.build = options_.build;
+  return true;
+}
+
+void run_loop::admitted(const engine::start_item& item, const engine::start_result& how) {
+  std::int64_t asked = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    asked = asked_.extract(item.request.run).mapped();
+  }
+  post(admission{item, how, asked});
+}
+
+void run_loop::admission_failed(const engine::start_item& item) noexcept {
+  --reserved_;
+  const std::lock_guard lock(mutex_);
+  asked_.erase(item.request.run);
+}
+
+engine::run_id run_loop::code_run() const {
+  const std::lock_guard lock(mutex_);
+  return code_run_;
+}
+
+// ---- on the loop's thread ----
+
+std::int64_t run_loop::turn() {
+  turns_.fetch_add(1, std::memory_order_relaxed);
+  for (bool moved = true; moved;) {
+    now_ = store_.now();
+    moved = read_mail();
+    send_again();
+    check_deadlines();
+    std::vector<engine::run_id> dirty = std::exchange(dirty_, {});
+    for (const engine::run_id& id : dirty) {
+      auto found = runs_.find(id);
+      if (found == runs_.end()) continue;
+      found->second->dirty = false;
+      advance(*found->second);
+      moved = true;
+    }
+    dispatch();
+    moved = flush() || moved;
+    close_children();
+    evict_some();
+  }
+  return next_due();
+}
+
+bool run_loop::read_mail() {
+  std::vector<mail> letters;
+  {
+    const std::lock_guard lock(mutex_);
+    letters.swap(mail_);
+  }
+  for (mail& letter : letters) {
+    if (auto* done = std::get_if<attempt_done>(&letter))
+      finish(std::move(*done));
+    else if (auto* answer = std::get_if<commit_answer>(&letter))
+      take_answer(std::move(*answer));
+    else
+      take_admission(std::move(std::get<admission>(letter)));
+  }
+  return !letters.empty();
+}
+
+void run_loop::mark(active& run) {
+  if (std::exchange(run.dirty, true)) return;
+  dirty_.push_back(run.row.run);
+}
+
+void run_loop::check_deadlines() {
+  const std::int64_t now = journal_.time().steady_now_us();
+  for (const std::shared_ptr<live_attempt>& a : std::vector(running_.begin(), running_.end())) {
+    if (a->answered) continue;
+    const std::int64_t silence = a->start().plan.heartbeat_timeout_ms * 1000;
+    if (a->deadline_us != 0 && now >= a->deadline_us)
+      time_out(*a, "took longer than " + std::to_string(a->start().plan.timeout_ms) + " ms");
+    else if (silence != 0 && now - a->last_beat_us() >= silence)
+      time_out(*a, "was silent for " + std::to_string(silence / 1000) + " ms");
+  }
+  for (const engine::run_id& id : std::vector(finishing_.begin(), finishing_.end())) {
+    auto found = runs_.find(id);
+    if (found == runs_.end() || !found->second->live) {
+      finishing_.erase(id);
+      continue;
+    }
+    if (now < found->second->grace_until) continue;
+    finishing_.erase(id);
+    run_code(*found->second, [](detail::live_run& live) {
+      live.machine().grace_over();
+      live.settle();
+    });
+    mark(*found->second);
+  }
+}
+
+std::int64_t run_loop::next_due() const {
+  std::int64_t due = next_look_;
+  auto sooner = [&due](std::int64_t at) {
+    if (at != 0 && at < due) due = at;
+  };
+  for (const std::shared_ptr<live_attempt>& a : running_) {
+    if (a->answered) continue;
+    sooner(a->deadline_us);
+    if (a->start().plan.heartbeat_timeout_ms != 0)
+      sooner(a->last_beat_us() + a->start().plan.heartbeat_timeout_ms * 1000);
+  }
+  for (const engine::run_id& id : finishing_)
+    if (auto found = runs_.find(id); found != runs_.end()) sooner(found->second->grace_until);
+  if (!again_.empty()) sooner(again_at_);
+  return due;
+}
+
+/// Batches that couldn't be written are sent again as they were: nothing is lost, and what landed
+/// all the same is found by its bytes.
+void run_loop::send_again() {
+  if (again_.empty() || journal_.time().steady_now_us() < again_at_) return;
+  for (commit_answer& waiting : std::exchange(again_, {})) {
+    if (auto answer = journal_.writer().try_commit(waiting.batch)) {
+      waiting.answer = std::move(*answer);
+      take_answer(std::move(waiting));
+    } else {
+      again_.push_back(std::move(waiting));
+    }
+  }
+}
+
+void run_loop::close_children() {
+  if (!std::exchange(children_to_close_, false)) return;
+  auto more = engine::close_children(store_, 256);
+  if (!more.ok())
+    outside_.log(level::warning, std::string(more.status().message()));
+  else
+    children_to_close_ = *more;
+  poked_ = true;
+}
+
+void run_loop::touch(active& run) {
+  if (run.listed) lru_.erase(run.used);
+  run.used = lru_.insert(lru_.end(), &run);
+  run.listed = true;
+}
+
+void run_loop::evict_some() {
+  for (auto it = lru_.begin(); lru_.size() > options_.frames_max && it != lru_.end();) {
+    active& run = **it++;
+    if (!run.owned) forget(run.row.run);
+  }
+}
+
+void run_loop::forget(const engine::run_id& id) {
+  auto found = runs_.find(id);
+  if (found == runs_.end()) return;
+  active& run = *found->second;
+  if (run.owned) --owned_;
+  if (run.listed) lru_.erase(run.used);
+  for (auto& [operation, a] : run.attempts) {
+    a->answered = true;
+    a->stop();
+    std::erase(backlog_, a);
+  }
+  finishing_.erase(id);
+  runs_.erase(found);
+}
+
+bool run_loop::idle() const {
+  return running_.empty() && !append_under_way_ && again_.empty() && dirty_.empty() &&
+         to_append_.empty();
+}
+
+void run_loop::stop_attempts() {
+  for (const std::shared_ptr<live_attempt>& a : running_) {
+    a->draining = true;
+    a->stop();
+  }
+  for (const std::shared_ptr<live_attempt>& a : backlog_) a->answered = true;
+  backlog_.clear();
+}
+
+}  // namespace fermata::runtime

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "engine/dispatch/writer.hpp"
+#include "engine/store/store.hpp"
+#include "src/journal_impl.hpp"
+#include "src/live_run.hpp"
+#include "src/local_worker.hpp"
+#include "worker/runtime/attempt.hpp"
+#include "worker/runtime/black_box.hpp"
+#include "worker/runtime/registry.hpp"
+#include "worker/runtime/step_pool.hpp"
+
+#include <atomic>
+#include <list>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <variant>
+#include <vector>
+
+namespace fermata::runtime {
+
+struct loop_options {
+  int concurrency = 64;
+  int max_runs = 1000;
+  std::vector<std::string> queues = {"default"};
+  std::string build;
+  engine::step_plan defaults;
+  std::size_t frames_max = 50'000;
+  bool own_build_only = false;
+  bool evict_always = false;  // the testing kit: frames leave memory after every append
+  bool inline_commits = false;  // the testing kit: everything on one thread
+};
+
+/// What the loop needs of the process around it.
+class loop_outside {
+ public:
+  virtual ~loop_outside() = default;
+  virtual void execute(std::vector<step_pool::task>&& tasks) = 0;
+  virtual void* io_context() = 0;  // boost::asio::io_context*, running
+  virtual void wake() noexcept = 0;  // the loop's thread has mail
+  virtual void log(level how, std::string_view text) = 0;
+  virtual void run_line(const engine::log_line& line) = 0;  // what `ctx.log` said
+  virtual black_box* box() noexcept = 0;  // may be null
+  /// CLOCK_BOOTTIME µs until which this worker may start attempts.
+  virtual std::int64_t lease_until() const noexcept = 0;
+  /// A commit that began then (CLOCK_BOOTTIME µs) has set the lease.
+  virtual void leased(std::int64_t since_boot_us) noexcept = 0;
+};
+
+/// The run loop: owns the live runs, does what their machines say. It knows nothing of what a
+/// workflow means.
+/// Threads: one calls `turn`; `post`, the local_worker's members and counts from any.
+class run_loop final : public detail::local_worker {
+ public:
+  run_loop(detail::journal_impl& journal, const registry& serves, std::int64_t worker_row,
+           loop_options options, loop_outside& outside);
+  ~run_loop();
+
+  /// Does all that can be done now. Returns the steady time (µs) of the next thing that is due.
+  std::int64_t turn();
+  /// No more claims; attempts go on.
+  void stop_claiming() noexcept { claiming_ = false; }
+  /// Attempts are told to stop; what they were at is given back, not failed.
+  void stop_attempts();
+  bool idle() const;  // no attempt runs, no append is under way
+  std::size_t owned() const noexcept { return owned_.load(); }
+  std::size_t attempts() const noexcept { return running_.size(); }
+  /// Where the loop's thread is: since when it runs code of which run (steady µs; 0: none).
+  std::int64_t code_since() const noexcept { return code_since_.load(); }
+  engine::run_id code_run() const;
+  int code_slot() const noexcept { return code_slot_.load(); }
+  std::uint64_t turns() const noexcept { return turns_.load(); }
+
+  // local_worker
+  bool admit(engine::start_item& item) override;
+  void admitted(const engine::start_item& item, const engine::start_result& how) override;
+  void admission_failed(const engine::start_item& item) noexcept override;
+  std::int64_t row() const noexcept override { return worker_; }
+  void poke() noexcept override;
+
+ private:
+  /// What goes into the run's next append.
+  struct outbox {
+    std::vector<engine::produced> events;
+    std::vector<std::string> removed_timers;
+    std::vector<std::uint64_t> dropped;
+    std::optional<std::string> status;
+    std::vector<engine::log_line> lines;
+    engine::run_changes changes;
+    bool empty() const noexcept {
+      return events.empty() && removed_timers.empty() && dropped.empty() && !status && lines.empty() &&
+             changes.timers_set.empty();
+    }
+  };
+  struct transaction_state {
+    std::shared_ptr<live_attempt> what;
+    engine::event outcome;
+    std::exception_ptr problem;
+  };
+  struct active {
+    engine::run_row row;
+    std::unique_ptr<detail::live_run> live;
+    engine::head head;
+    bool owned = false;
+    bool appending = false;
+    bool dirty = false;   // in dirty_
+    bool queued = false;  // in to_append_
+    outbox out;
+    engine::attention attention = engine::attention::none;  // to be written, with `report`
+    std::string report;
+    std::string unserved;                           // a step that this worker doesn't serve
+    std::vector<engine::event> under_way;           // of the append
+    engine::head next_head;
+    std::shared_ptr<live_attempt> to_commit;             // a transactional step waits for its append
+    std::shared_ptr<transaction_state> committing;  // … and is in the append under way
+    std::map<std::uint64_t, engine::message_id> taken;  // inbox rows given to the machine, by seq
+    std::vector<std::uint64_t> consuming;           // … by the append under way
+    std::vector<engine::message> told;              // messages of an end, should it be refused
+    bool parking = false;                           // the append under way
+    std::map<std::string, std::shared_ptr<live_attempt>> attempts;  // by operation
+    std::int64_t grace_until = 0;                   // steady
+    std::list<active*>::iterator used;              // in lru_
+    bool listed = false;
+  };
+  struct commit_answer {
+    engine::writer::answer answer;
+    engine::batch batch;
+    std::vector<engine::run_id> runs;
+  };
+  struct admission {
+    engine::start_item item;
+    engine::start_result how;
+    std::int64_t asked = 0;  // boot time
+  };
+  using mail = std::variant<attempt_done, commit_answer, admission>;
+
+  // loop.cpp
+  void post(mail&& what);
+  bool read_mail();
+  std::int64_t next_due() const;
+  void check_deadlines();
+  void send_again();
+  void close_children();
+  void touch(active& run);
+  void evict_some();
+  void forget(const engine::run_id& run);
+  void mark(active& run);
+
+  // loop_runs.cpp
+  void adopt(engine::claimed&& found);
+  void take_admission(admission&& what);
+  active& place_for(const engine::run_row& row);
+  bool make_live(active& run);
+  bool load(active& run);
+  bool replay(active& run, const std::vector<engine::event>& history);
+  void feed(active& run, engine::claimed& found);
+  std::string report_of(const active& run) const;
+  void run_code(active& run, const std::function<void(detail::live_run&)>& what);
+  void block(active& run, engine::attention why, std::string report);
+  void advance(active& run);
+
+  // loop_appends.cpp
+  bool flush();
+  void gather(active& run);
+  void want_append(active& run);
+  void address(const active& run, engine::append& to) const;
+  void build_append(active& run, engine::append& to);
+  void build_transaction(active& run, engine::append& to);
+  bool can_park(active& run) const;
+  void take_answer(commit_answer&& what);
+  void landed(active& run, engine::append_result& how);
+  void body_failed(active& run, const engine::append_result& how);
+  void refused_end(active& run);
+  void deliver(active& run);
+  void take_claimed(engine::batch_result& from);
+  std::optional<engine::claim_request> claim_request_now();
+
+  // loop_attempts.cpp
+  void want_attempts(active& run);
+  void dispatch();
+  step_pool::task task_of(active& run, std::shared_ptr<live_attempt> what);
+  void execute(live_attempt& what, attempt_done& to);
+  void finish(attempt_done&& what);
+  void report(active& run, live_attempt& what, engine::attempt_end&& end);
+  void time_out(live_attempt& what, std::string_view why);
+  bool is_journal_transaction(const live_attempt& what) const;
+  void not_served(active& run, const engine::attempt_start& what);
+
+  // Set once.
+  detail::journal_impl& journal_;
+  engine::store& store_;
+  const registry& serves_;
+  const std::int64_t worker_;
+  const loop_options options_;
+  loop_outside& outside_;
+
+  // Touched only on the loop's thread.
+  std::unordered_map<engine::run_id, std::unique_ptr<active>> runs_;
+  std::list<active*> lru_;  // with frames; the least used first
+  std::vector<engine::run_id> dirty_;
+  std::vector<engine::run_id> to_append_;
+  std::set<engine::run_id> finishing_;
+  std::vector<std::shared_ptr<live_attempt>> backlog_;
+  std::set<std::shared_ptr<live_attempt>> running_;
+  bool alone_ = false;              // an attempt that must be alone is running
+  bool append_under_way_ = false;   // a batch is with the writer
+  std::vector<commit_answer> again_;  // batches that couldn't be written
+  std::int64_t again_at_ = 0;
+  std::int64_t trouble_since_ = 0;
+  bool more_ready_ = false;
+  bool children_to_close_ = false;
+  std::int64_t next_look_ = 0;      // steady: timers, delayed starts, the slow poll
+  std::int64_t flushed_at_ = 0;     // boot time at which the batch under way was sent
+  engine::time_us now_ = 0;
+
+  // Read by others.
+  std::atomic<bool> claiming_ = true;
+  std::atomic<bool> poked_ = true;
+  std::atomic<std::size_t> owned_ = 0;
+  std::atomic<int> reserved_ = 0;
+  std::atomic<std::int64_t> code_since_ = 0;
+  std::atomic<int> code_slot_ = -1;
+  std::atomic<std::uint64_t> turns_ = 0;
+
+  // Guarded by mutex_.
+  mutable std::mutex mutex_;
+  std::vector<mail> mail_;
+  engine::run_id code_run_;
+  std::unordered_map<engine::run_id, std::int64_t> asked_;  // admissions under way, since boot
+};
+
+}  // namespace fermata::runtime

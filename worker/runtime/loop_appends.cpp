@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: Apache-2.0
+// Appends: what runs produced becomes one batch; what landed is delivered.
+#include "engine/event/encode.hpp"
+#include "engine/limits.hpp"
+#include "engine/store/projection.hpp"
+#include "src/convert.hpp"
+#include "worker/runtime/loop.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace fermata::runtime {
+
+namespace {
+constexpr std::size_t inline_appends = 8;  // below it, a hop to the writer's thread costs more
+constexpr std::int64_t again_us = 200'000;
+}  // namespace
+
+/// Takes from the machine what is to be written.
+void run_loop::gather(active& run) {
+  engine::machine& machine = run.live->machine();
+  auto add = [](auto& to, auto&& from) {
+    to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
+  };
+  add(run.out.events, machine.take_events());
+  add(run.out.removed_timers, machine.take_removed_timers());
+  add(run.out.dropped, machine.take_dropped());
+  if (auto status = run.live->take_status()) run.out.status = std::move(status);
+  for (detail::live_run::line& l : run.live->take_lines()) {
+    engine::log_line line;
+    line.run = run.row.run;
+    line.at = now_;
+    line.level = static_cast<int>(l.how);
+    line.text = std::move(l.text);
+    line.place = std::move(l.place);
+    line.position = l.position;
+    line.ordinal = l.ordinal;
+    outside_.run_line(line);
+    run.out.lines.push_back(std::move(line));
+  }
+}
+
+void run_loop::want_append(active& run) {
+  if (run.appending || std::exchange(run.queued, true)) return;
+  to_append_.push_back(run.row.run);
+}
+
+/// Nothing to do now, and nothing that these events could set going.
+bool run_loop::can_park(active& run) const {
+  if (!run.owned || !run.live || run.to_commit || !run.attempts.empty() || run.live->pinned())
+    return false;
+  for (const engine::produced& p : run.out.events)
+    if (engine::class_of(p.what.kind) != engine::event_class::command) return false;
+  const engine::standing stands = run.live->machine().stands();
+  return !stands.ended && stands.attempts == 0 && !stands.finishing;
+}
+
+void run_loop::address(const active& run, engine::append& to) const {
+  to.run = run.row.run;
+  to.chain = run.row.chain;
+  to.row = run.row.row;
+  to.epoch = run.row.epoch;
+  to.after = run.head.position;
+  to.after_hash = run.head.hash;
+}
+
+void run_loop::build_append(active& run, engine::append& to) {
+  address(run, to);
+  run.under_way.clear();
+  run.next_head = run.head;
+  run.consuming.clear();
+  if (run.attention != engine::attention::none) {
+    to.attention = run.attention;
+    to.report = run.report;
+    to.then = engine::then::park;
+    return;
+  }
+  const bool park = run.parking = can_park(run);
+  for (engine::produced& p : run.out.events) {
+    engine::event& e = p.what;
+    e.position = ++run.next_head.position;
+    e.epoch = run.row.epoch;
+    std::array<char, 16> salt{};
+    if (e.value.present() || e.input.present()) salt = journal_.chance().salt16();
+    to.events.push_back(
+        engine::encode(run.row.run, run.next_head.hash, e, {salt.data(), salt.size()}));
+    run.next_head.hash = to.events.back().chain;
+    engine::fold_changes(run.row.run, e, to.changes);
+    if (p.child) to.children.push_back(std::move(*p.child));
+    if (p.send) to.messages.push_back(std::move(*p.send));
+    if (p.consumes != 0) to.consumed.push_back(p.consumes);
+    if (engine::class_of(e.kind) == engine::event_class::end) {
+      to.then = engine::then::end;
+      run.told = to.messages;
+    }
+    run.under_way.push_back(std::move(e));
+  }
+  for (std::string& operation : run.out.removed_timers) {
+    const bool set_anew = std::any_of(
+        to.changes.timers_set.begin(), to.changes.timers_set.end(),
+        [&](const engine::timer_row& t) { return t.operation == operation; });
+    if (!set_anew) to.changes.timers_removed.push_back(std::move(operation));
+  }
+  engine::merge_changes(to.changes, run.out.changes);
+  to.consumed.insert(to.consumed.end(), run.out.dropped.begin(), run.out.dropped.end());
+  run.consuming = to.consumed;
+  to.status = std::move(run.out.status);
+  to.logs = std::move(run.out.lines);
+  run.out = {};
+  if (park) {
+    to.then = engine::then::park;
+    to.waits = run.unserved.empty() ? run.live->machine().stands().waits
+                                    : fmt::format("no worker here serves step '{}'", run.unserved);
+  }
+}
+
+/// A transactional step on the journal's own tables: its body runs on the writer's turn.
+void run_loop::build_transaction(active& run, engine::append& to) {
+  address(run, to);
+  run.under_way.clear();
+  run.next_head = run.head;
+  auto state = std::make_shared<transaction_state>();
+  state->what = std::exchange(run.to_commit, nullptr);
+  state->outcome = run.live->machine().outcome_of(state->what->slot, state->what->attempt(),
+                                                  state->what->started);
+  state->outcome.position = run.head.position + 1;
+  state->outcome.epoch = run.row.epoch;
+  run.committing = state;
+  run.parking = false;
+  run.consuming.clear();
+  engine::fold_changes(run.row.run, state->outcome, to.changes);
+  const auto salt = journal_.chance().salt16();
+  to.body = [state, salt, id = run.row.run, after = run.head.hash,
+             this](void* handle) -> absl::StatusOr<std::vector<engine::encoded_event>> {
+    try {
+      live_attempt& a = *state->what;
+      detail::payload value;
+      if (a.local.body) {
+        value = a.local.body->run(a.context(), handle);
+      } else {
+        const auto& body = std::get<detail::transactional_body>(serves_.step(a.start().name)->body);
+        value = body.run(handle, detail::to_sdk(a.start().input));
+      }
+      state->outcome.details.mutable_step()->set_result_type(value.type);
+      state->outcome.value = detail::to_engine(std::move(value));
+      return std::vector{engine::encode(id, after, state->outcome, {salt.data(), salt.size()})};
+    } catch (...) {
+      state->problem = std::current_exception();
+      return absl::AbortedError("the transaction's body threw");
+    }
+  };
+}
+
+bool run_loop::flush() {
+  if (append_under_way_ || !again_.empty()) return false;
+  engine::batch batch;
+  std::vector<engine::run_id> ids;
+  std::size_t events = 0;
+  std::vector<engine::run_id> later;
+  for (const engine::run_id& id : std::exchange(to_append_, {})) {
+    auto found = runs_.find(id);
+    if (found == runs_.end()) continue;
+    active& run = *found->second;
+    if (events >= engine::limits::batch_events) {
+      later.push_back(id);
+      continue;
+    }
+    run.queued = false;
+    engine::append made;
+    if (run.to_commit && run.out.empty() && run.attention == engine::attention::none)
+      build_transaction(run, made);
+    else
+      build_append(run, made);
+    run.appending = true;
+    events += made.events.size() + 1;
+    batch.appends.push_back(std::move(made));
+    ids.push_back(id);
+  }
+  to_append_ = std::move(later);
+  batch.claim = claim_request_now();
+  if (batch.empty()) return false;
+  batch.worker = worker_;
+  flushed_at_ = store_.boot_now();
+  if (options_.inline_commits || batch.appends.size() <= inline_appends) {
+    if (auto answer = journal_.writer().try_commit(batch)) {
+      take_answer({std::move(*answer), std::move(batch), std::move(ids)});
+      return true;
+    }
+  }
+  append_under_way_ = true;
+  journal_.writer().submit(
+      std::move(batch), [this, ids](engine::writer::answer answer, engine::batch&& back) mutable {
+        post(commit_answer{std::move(answer), std::move(back), std::move(ids)});
+      });
+  return false;
+}
+
+std::optional<engine::claim_request> run_loop::claim_request_now() {
+  if (!claiming_ || serves_.workflows().empty()) return std::nullopt;
+  const std::int64_t steady = journal_.time().steady_now_us();
+  const int room = options_.max_runs - static_cast<int>(owned_.load()) - reserved_.load();
+  const bool due = steady >= next_look_ || (more_ready_ && room > 0);
+  if (!poked_.exchange(false) && !due) return std::nullopt;
+  next_look_ = steady + engine::limits::idle_poll_ms * 1000;
+  engine::claim_request want;
+  want.at_most = std::max(room, 0);
+  want.space = journal_.ns();
+  want.queues = options_.queues;
+  want.workflows = serves_.workflow_names();
+  want.build = options_.build;
+  want.own_build_only = options_.own_build_only;
+  want.now = now_;
+  return want;
+}
+
+void run_loop::take_answer(commit_answer&& what) {
+  append_under_way_ = false;
+  const std::int64_t steady = journal_.time().steady_now_us();
+  if (!what.answer.ok()) {
+    if (trouble_since_ == 0) {
+      trouble_since_ = steady;
+      outside_.log(level::error, "the journal can't be written, work waits: " +
+                                     std::string(what.answer.status().message()));
+    }
+    again_at_ = steady + again_us;
+    again_.push_back(std::move(what));
+    return;
+  }
+  if (std::exchange(trouble_since_, 0) != 0)
+    outside_.log(level::info, "the journal can be written again, work goes on");
+  for (std::size_t i = 0; i < what.runs.size(); ++i) {
+    auto found = runs_.find(what.runs[i]);
+    if (found == runs_.end()) continue;
+    active& run = *found->second;
+    engine::append_result& how = what.answer->appends[i];
+    run.appending = false;
+    switch (how.how) {
+      case engine::landing::landed:
+        landed(run, how);
+        break;
+      case engine::landing::body_failed:
+        body_failed(run, how);
+        break;
+      case engine::landing::inbox_not_empty:
+        refused_end(run);
+        break;
+      default:
+        outside_.log(level::warning,
+                     fmt::format("run {}: another owner has gone on ({}), this one lets go",
+                                 run.row.run.text(), engine::text_of(how.how)));
+        forget(run.row.run);
+        poked_ = true;
+        break;
+    }
+  }
+  if (what.batch.claim || !what.answer->claimed.empty()) take_claimed(*what.answer);
+}
+
+void run_loop::take_claimed(engine::batch_result& from) {
+  const std::int64_t steady = journal_.time().steady_now_us();
+  auto look_at = [&](engine::time_us wall) {
+    if (wall != 0) next_look_ = std::min(next_look_, steady + std::max<std::int64_t>(0, wall - now_));
+  };
+  look_at(from.next_timer);
+  look_at(from.next_not_before);
+  more_ready_ = from.more_ready;
+  if (!from.claimed.empty()) outside_.leased(flushed_at_);
+  for (engine::claimed& c : from.claimed) adopt(std::move(c));
+}
+
+void run_loop::landed(active& run, engine::append_result& how) {
+  const bool attended = run.attention != engine::attention::none;
+  if (run.committing) {
+    auto state = std::exchange(run.committing, nullptr);
+    running_.erase(state->what);
+    if (state->what->pinned_in) state->what->pinned_in->body_done(state->what->slot);
+    state->what->answered = true;
+    run.attempts.erase(state->what->start().operation);
+    run.head = {state->outcome.position, how.body_events.at(0).chain};
+    run.under_way.push_back(std::move(state->outcome));
+    if (run.live) run.live->machine().attempt_committed(state->what->slot);
+  } else {
+    run.head = run.next_head;
+    if (run.live) run.live->machine().landed(run.under_way.size());
+  }
+  for (const std::uint64_t seq : run.consuming) run.taken.erase(seq);
+  for (const engine::message_id& id : how.undeliverable)
+    outside_.log(level::warning, fmt::format("run {}: message {} found no open run",
+                                             run.row.run.text(), id.text()));
+  const bool ended = !run.under_way.empty() &&
+                     engine::class_of(run.under_way.back().kind) == engine::event_class::end;
+  if (ended || attended) {
+    const engine::chain_id chain = run.row.chain;
+    children_to_close_ = children_to_close_ || ended;
+    const engine::run_id id = run.row.run;
+    forget(id);
+    if (attended && !how.parked) (void)store_.release(worker_, {id});
+    return journal_.run_ended(chain);
+  }
+  if (how.parked && std::exchange(run.owned, false)) --owned_;
+  if (run.parking && !how.parked) poked_ = true;  // a message came meanwhile
+  for (const engine::event& e : run.under_way)
+    if (e.kind == engine::event_kind::timer_set || e.kind == engine::event_kind::attempt_failed) {
+      const engine::time_us due = e.kind == engine::event_kind::timer_set
+                                      ? e.details.timer().due_us()
+                                      : e.details.attempt().next_due_us();
+      if (due != 0)
+        next_look_ = std::min(next_look_, journal_.time().steady_now_us() +
+                                              std::max<std::int64_t>(0, due - now_));
+    } else if (e.kind == engine::event_kind::child_started) {
+      poked_ = true;
+    }
+  deliver(run);
+}
+
+void run_loop::deliver(active& run) {
+  if (options_.evict_always && !run.live->pinned()) {
+    run.live.reset();
+    if (run.owned)
+      (void)load(run);
+    else
+      forget(run.row.run);
+    run.under_way.clear();
+    return;
+  }
+  run_code(run, [&](detail::live_run& live) {
+    for (const engine::event& e : run.under_way) live.deliver(e);
+  });
+  run.under_way.clear();
+  if (run.owned) mark(run);
+}
+
+void run_loop::body_failed(active& run, const engine::append_result& how) {
+  auto state = std::exchange(run.committing, nullptr);
+  attempt_done done;
+  done.what = state->what;
+  done.problem = state->problem ? state->problem
+                                : std::make_exception_ptr(error(codes::input_output,
+                                                                std::string(how.body.message())));
+  if (state->what->pinned_in) state->what->pinned_in->body_done(state->what->slot);
+  finish(std::move(done));
+}
+
+/// Messages came while the run ended: they are listed as unread in its last event.
+void run_loop::refused_end(active& run) {
+  auto inbox = store_.inbox(run.row.chain);
+  if (!inbox.ok()) return forget(run.row.run);
+  for (engine::event& e : run.under_way) {
+    engine::produced again;
+    again.what = std::move(e);
+    run.out.events.push_back(std::move(again));
+  }
+  engine::produced& end = run.out.events.back();
+  for (const engine::message& m : *inbox) {
+    const bool known = std::find(run.consuming.begin(), run.consuming.end(), m.seq) !=
+                       run.consuming.end();
+    if (!known) end.what.details.mutable_ended()->add_unread(std::string(m.id.view()));
+    run.out.dropped.push_back(m.seq);
+  }
+  for (std::size_t i = 0; i < run.told.size() && i < run.out.events.size(); ++i)
+    run.out.events[run.out.events.size() - 1 - i].send = std::move(run.told[run.told.size() - 1 - i]);
+  run.under_way.clear();
+  want_append(run);
+}
+
+}  // namespace fermata::runtime

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: Apache-2.0
+// Attempts: from the machine's wish to the step's thread and back.
+#include "engine/limits.hpp"
+#include "src/convert.hpp"
+#include "worker/runtime/loop.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace fermata::runtime {
+
+namespace {
+constexpr std::int64_t unserved_again_us = 5'000'000;
+
+bool is_local(engine::operation_kind kind) {
+  return kind == engine::operation_kind::local || kind == engine::operation_kind::transaction;
+}
+}  // namespace
+
+void run_loop::want_attempts(active& run) {
+  engine::machine& machine = run.live->machine();
+  for (const engine::slot op : machine.take_stops()) {
+    auto found = run.attempts.find(machine.look(op).id);
+    if (found == run.attempts.end()) continue;
+    std::shared_ptr<live_attempt> a = found->second;
+    a->stop();
+    if (a->running) continue;
+    std::erase(backlog_, a);
+    engine::attempt_end end;
+    end.how = engine::attempt_end::how_t::cancelled;
+    end.number = a->attempt();
+    report(run, *a, std::move(end));
+  }
+  for (engine::attempt_start& start : machine.take_starts()) {
+    if (run.attempts.contains(start.operation)) continue;  // it goes on since before an eviction
+    if (start.kind == engine::operation_kind::step && serves_.step(start.name) == nullptr) {
+      not_served(run, start);
+      continue;
+    }
+    const engine::slot slot = start.op;
+    auto made = std::make_shared<live_attempt>(
+        std::move(start), run.row.run, run.row.epoch,
+        [this](const live_attempt& a, const detail::payload& details) {
+          (void)store_.put_heartbeat({a.run(), a.start().operation, a.attempt(), store_.now(),
+                                      detail::to_engine(details)});
+        });
+    made->slot = slot;
+    made->steady_now = [this] { return journal_.time().steady_now_us(); };
+    run.attempts.emplace(made->start().operation, made);
+    const auto place = std::upper_bound(
+        backlog_.begin(), backlog_.end(), made->start().plan.priority,
+        [](int priority, const auto& a) { return priority > a->start().plan.priority; });
+    backlog_.insert(place, std::move(made));
+  }
+}
+
+/// Another worker may serve it: the run is looked at again later, here or there.
+void run_loop::not_served(active& run, const engine::attempt_start& what) {
+  run.live->machine().attempt_refused(what.op);
+  run.unserved = what.name;
+  outside_.log(level::warning, fmt::format("run {} waits: no worker here serves step '{}'",
+                                           run.row.run.text(), what.name));
+  run.live->machine().postpone(what.op, now_ + unserved_again_us);
+  run.out.changes.timers_set.push_back(
+      {run.row.run, what.operation, now_ + unserved_again_us, engine::timer_purpose::retry});
+}
+
+void run_loop::dispatch() {
+  if (backlog_.empty()) return;
+  if (journal_.time().boot_now_us() >= outside_.lease_until()) return;
+  std::vector<step_pool::task> tasks;
+  std::size_t taken = 0;
+  for (; taken < backlog_.size(); ++taken) {
+    std::shared_ptr<live_attempt> a = backlog_[taken];
+    if (alone_ || running_.size() >= static_cast<std::size_t>(options_.concurrency)) break;
+    if (a->start().alone && !running_.empty()) break;
+    auto found = runs_.find(a->run());
+    if (found == runs_.end() || !found->second->live) continue;
+    alone_ = a->start().alone;
+    running_.insert(a);
+    a->running = true;
+    a->started = now_;
+    if (is_journal_transaction(*a)) {
+      if (is_local(a->start().kind)) {
+        a->local = found->second->live->begin_body(a->slot);
+        a->pinned_in = found->second->live.get();
+      }
+      found->second->to_commit = a;
+      want_append(*found->second);
+      continue;
+    }
+    tasks.push_back(task_of(*found->second, std::move(a)));
+  }
+  backlog_.erase(backlog_.begin(), backlog_.begin() + static_cast<std::ptrdiff_t>(taken));
+  if (!tasks.empty()) outside_.execute(std::move(tasks));
+}
+
+bool run_loop::is_journal_transaction(const live_attempt& what) const {
+  std::string_view database;
+  if (what.start().kind == engine::operation_kind::transaction) {
+    auto found = runs_.find(what.run());
+    database = found->second->live->database_of(what.slot);
+  } else if (what.start().kind == engine::operation_kind::step) {
+    const auto* body =
+        std::get_if<detail::transactional_body>(&serves_.step(what.start().name)->body);
+    if (body == nullptr) return false;
+    database = body->database;
+  } else {
+    return false;
+  }
+  const detail::connector* how = serves_.database(database);
+  return how != nullptr && !*how;
+}
+
+step_pool::task run_loop::task_of(active& run, std::shared_ptr<live_attempt> a) {
+  const std::int64_t steady = journal_.time().steady_now_us();
+  if (a->start().plan.timeout_ms > 0)
+    a->deadline_us = steady + a->start().plan.timeout_ms * 1000;
+  a->begin_silence(steady);
+  if (a->attempt() > 1) {
+    auto beat = store_.heartbeat(run.row.run, a->start().operation);
+    if (beat.ok() && *beat) a->saved_beat = detail::to_sdk((*beat)->details);
+  }
+  if (is_local(a->start().kind)) {
+    a->local = run.live->begin_body(a->slot);
+    a->pinned_in = run.live.get();
+  }
+  return [this, a = std::move(a)]() mutable {
+    attempt_done done;
+    done.what = a;
+    if (journal_.time().boot_now_us() >= outside_.lease_until()) {
+      done.refused = true;
+      if (a->pinned_in) a->pinned_in->body_done(a->slot);
+      return post(std::move(done));
+    }
+    if (const auto* entry = serves_.step(a->start().name);
+        a->start().kind == engine::operation_kind::step &&
+        std::holds_alternative<detail::async_body>(entry->body)) {
+      return std::get<detail::async_body>(entry->body)(
+          outside_.io_context(), detail::to_sdk(a->start().input), a->context(),
+          [this, a](std::exception_ptr problem, detail::payload value) {
+            attempt_done later;
+            later.what = a;
+            later.problem = problem;
+            if (!problem) later.value = detail::to_engine(std::move(value));
+            post(std::move(later));
+          });
+    }
+    execute(*a, done);
+    if (a->pinned_in) a->pinned_in->body_done(a->slot);
+    post(std::move(done));
+  };
+}
+
+/// On the step's thread.
+void run_loop::execute(live_attempt& a, attempt_done& to) {
+  black_box* box = outside_.box();
+  const engine::attempt_start& start = a.start();
+  const int place = box ? box->enter(a.run(), start.operation, start.name, start.number, start.alone)
+                        : -1;
+  const std::string origin = start.key.substr(0, start.key.find('/'));
+  auto in_database = [&](std::string_view database, const detail::type_facts& result,
+                         const std::function<std::string(void*)>& body) {
+    const detail::connector* how = serves_.database(database);
+    if (how == nullptr)
+      throw failure(fmt::format("step '{}' is in database '{}', which this worker isn't connected "
+                                "to: call worker.connect before run [{}]",
+                                start.name, database, codes::not_connected.code),
+                    {.type = "not_connected"});
+    to.value = detail::to_engine(result.wrap((*how)(origin, start.operation, body)));
+  };
+  try {
+    if (start.kind == engine::operation_kind::local) {
+      to.value = detail::to_engine(a.local.body->run(a.context(), nullptr));
+    } else if (start.kind == engine::operation_kind::transaction) {
+      in_database(a.local.database, *a.local.result, [&](void* handle) {
+        return a.local.body->run(a.context(), handle).bytes;
+      });
+    } else {
+      const detail::step_entry& entry = *serves_.step(start.name);
+      const detail::payload input = detail::to_sdk(start.input);
+      if (const auto* body = std::get_if<detail::transactional_body>(&entry.body))
+        in_database(body->database, entry.result,
+                    [&](void* handle) { return body->run(handle, input).bytes; });
+      else
+        to.value =
+            detail::to_engine(std::get<detail::sync_body>(entry.body)(input, a.context()));
+    }
+  } catch (const detail::undecodable_input&) {
+    to.problem = std::current_exception();
+    to.undecodable = true;
+  } catch (...) {
+    to.problem = std::current_exception();
+  }
+  if (box) box->leave(place);
+}
+
+void run_loop::finish(attempt_done&& done) {
+  live_attempt& a = *done.what;
+  running_.erase(done.what);
+  if (a.start().alone) alone_ = false;
+  auto found = runs_.find(a.run());
+  if (found == runs_.end() || a.answered) return;
+  active& run = *found->second;
+  if (!run.live && !load(run)) return;
+  if (done.refused || (a.draining && done.problem)) {
+    a.answered = true;
+    run.live->machine().attempt_refused(run.live->machine().slot_of(a.start().operation));
+    run.attempts.erase(a.start().operation);
+    return;
+  }
+  if (done.undecodable) {
+    a.answered = true;
+    const std::string why = detail::failure_of(done.problem).message();
+    run.attempts.erase(a.start().operation);
+    return block(run, engine::attention::blocked,
+                 fmt::format("run {}: the input of step '{}' can't be read: {}; deploy a build whose "
+                             "types can [{}]",
+                             run.row.run.text(), a.start().name, why, codes::undecodable.code));
+  }
+  engine::attempt_end end;
+  end.number = a.attempt();
+  end.started = a.started;
+  if (!done.problem && done.value.bytes.size() > engine::limits::payload_max) {
+    end.how = engine::attempt_end::how_t::failed;
+    end.why.set_type("payload_too_large");
+    end.why.set_code(std::string(codes::payload_too_large.code));
+    end.why.set_message(fmt::format("the result of step '{}' has {} bytes, the limit is {}",
+                                    a.start().name, done.value.bytes.size(),
+                                    engine::limits::payload_max));
+  } else if (!done.problem) {
+    end.value = std::move(done.value);
+  } else {
+    std::int64_t retry_after = -1;
+    end.why = detail::failure_of(done.problem, &retry_after);
+    if (retry_after >= 0) end.retry_after_ms = retry_after;
+    const bool stopped = a.stop_requested() && detail::is_cancelled(done.problem);
+    end.how = stopped ? engine::attempt_end::how_t::cancelled : engine::attempt_end::how_t::failed;
+  }
+  report(run, a, std::move(end));
+}
+
+void run_loop::report(active& run, live_attempt& a, engine::attempt_end&& end) {
+  a.answered = true;
+  const std::string operation = a.start().operation;
+  engine::machine& machine = run.live->machine();
+  machine.set_time(now_);
+  const engine::slot slot = machine.slot_of(operation);
+  run.attempts.erase(operation);
+  if (slot != 0) machine.attempt_ended(slot, std::move(end));
+  mark(run);
+}
+
+/// The attempt has failed, whether its thread comes back or not.
+void run_loop::time_out(live_attempt& a, std::string_view why) {
+  a.stop();
+  auto found = runs_.find(a.run());
+  if (found == runs_.end() || (!found->second->live && !load(*found->second))) {
+    a.answered = true;
+    return;
+  }
+  engine::attempt_end end;
+  end.how = engine::attempt_end::how_t::failed;
+  end.number = a.attempt();
+  end.started = a.started;
+  end.why.set_type("timed_out");
+  end.why.set_code(std::string(codes::timed_out.code));
+  end.why.set_retryable(true);
+  end.why.set_message(fmt::format("step '{}' {}", a.start().name, why));
+  report(*found->second, a, std::move(end));
+}
+
+}  // namespace fermata::runtime

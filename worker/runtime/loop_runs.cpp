@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs in memory: taken from the store, replayed, driven until they wait.
+#include "engine/event/encode.hpp"
+#include "engine/limits.hpp"
+#include "engine/replay/mismatch.hpp"
+#include "engine/store/projection.hpp"
+#include "src/convert.hpp"
+#include "worker/runtime/loop.hpp"
+
+#include <fmt/format.h>
+
+namespace fermata::runtime {
+
+namespace {
+constexpr std::size_t page = 1000;
+
+/// Says which run's code this thread is in, for the guard and the black box.
+class inside_code {
+ public:
+  inside_code(std::atomic<std::int64_t>& since, std::atomic<int>& slot, black_box* box,
+              std::int64_t now, const engine::run_row& row)
+      : since_(since), slot_(slot), box_(box) {
+    if (box_ != nullptr) slot_.store(box_->enter(row.run, "", row.workflow, 0, false));
+    since_.store(now);
+  }
+  ~inside_code() {
+    since_.store(0);
+    if (box_ != nullptr) box_->leave(slot_.exchange(-1));
+  }
+
+ private:
+  std::atomic<std::int64_t>& since_;
+  std::atomic<int>& slot_;
+  black_box* const box_;
+};
+}  // namespace
+
+void run_loop::run_code(active& run, const std::function<void(detail::live_run&)>& what) {
+  {
+    const std::lock_guard lock(mutex_);
+    code_run_ = run.row.run;
+  }
+  const inside_code here(code_since_, code_slot_, outside_.box(), journal_.time().steady_now_us(),
+                         run.row);
+  what(*run.live);
+}
+
+run_loop::active& run_loop::place_for(const engine::run_row& row) {
+  auto& place = runs_[row.run];
+  if (!place) place = std::make_unique<active>();
+  place->row = row;
+  if (!std::exchange(place->owned, true)) ++owned_;
+  touch(*place);
+  return *place;
+}
+
+void run_loop::adopt(engine::claimed&& found) {
+  auto known = runs_.find(found.run.run);
+  if (known != runs_.end() && known->second->owned && known->second->appending)
+    return feed(*known->second, found);  // the answer comes; its head is the newer one
+  active& run = place_for(found.run);
+  const bool same = run.live && run.head.position == found.head.position &&
+                    run.head.hash == found.head.hash;
+  if (!same) {
+    run.live.reset();
+    run.out = {};
+    run.head = found.head;
+    run.taken.clear();
+    if (!load(run)) return;
+  }
+  feed(run, found);
+}
+
+void run_loop::feed(active& run, engine::claimed& found) {
+  if (!run.live) return;
+  engine::machine& machine = run.live->machine();
+  machine.set_time(now_);
+  for (const engine::message& m : found.inbox) {
+    auto [known, fresh] = run.taken.try_emplace(m.seq, m.id);
+    if (!fresh && known->second == m.id) continue;
+    known->second = m.id;
+    machine.receive(m);
+  }
+  for (const engine::timer_row& t : found.due) machine.timer_due(t.operation, t.purpose);
+  mark(run);
+}
+
+void run_loop::take_admission(admission&& what) {
+  --reserved_;
+  outside_.leased(what.asked);
+  if (runs_.contains(what.item.request.run)) return;  // a message came first, and brought it in
+  auto first = engine::decode(what.item.request.run, *what.item.admit);
+  if (!first.ok()) return outside_.log(level::error, std::string(first.status().message()));
+  engine::run_row row = engine::row_of_start(what.item.request, *first);
+  row.row = what.how.row;
+  row.owner = worker_;
+  row.epoch = first->epoch;
+  active& run = place_for(row);
+  run.head = {1, what.item.admit->chain};
+  if (make_live(run)) (void)replay(run, {std::move(*first)});
+}
+
+bool run_loop::make_live(active& run) {
+  const detail::workflow_entry* entry = serves_.workflow(run.row.workflow);
+  if (entry == nullptr) {
+    forget(run.row.run);
+    return false;
+  }
+  engine::machine_options options;
+  options.run = run.row.run;
+  options.chain = run.row.chain;
+  options.space = run.row.space;
+  run.live = std::make_unique<detail::live_run>(std::move(options), entry->function,
+                                                options_.defaults);
+  return true;
+}
+
+bool run_loop::load(active& run) {
+  std::vector<engine::event> history;
+  history.reserve(run.head.position);
+  while (history.size() < run.head.position) {
+    auto some = store_.read_events(run.row.run, history.size() + 1, page);
+    if (!some.ok() || some->empty()) {
+      outside_.log(level::error, fmt::format("run {} can't be read: {}", run.row.run.text(),
+                                             std::string(some.status().message())));
+      forget(run.row.run);
+      return false;
+    }
+    for (const engine::encoded_event& stored : *some) {
+      auto event = engine::decode(run.row.run, stored);
+      if (!event.ok()) {
+        if (make_live(run)) block(run, engine::attention::blocked, std::string(event.status().message()));
+        return false;
+      }
+      history.push_back(std::move(*event));
+      if (history.size() == run.head.position) break;
+    }
+  }
+  return make_live(run) && replay(run, history);
+}
+
+/// Delivers the history, then lets the run go on from where it stood.
+bool run_loop::replay(active& run, const std::vector<engine::event>& history) {
+  engine::machine& machine = run.live->machine();
+  engine::position_t failing = 0;
+  for (const engine::event& e : history)
+    if (e.kind == engine::event_kind::failing) failing = e.position;
+  if (failing != 0) machine.fold_only();
+  for (const engine::event& e : history)
+    if (engine::class_of(e.kind) == engine::event_class::command && e.position > failing)
+      machine.foresee(e);
+  machine.history_ends_at(history.back().position);
+  run_code(run, [&](detail::live_run& live) {
+    for (const engine::event& e : history) live.deliver(e);
+    machine.set_time(now_);
+    if (machine.difference().empty()) live.go_live();
+  });
+  for (auto& [operation, a] : run.attempts) a->slot = machine.slot_of(operation);
+  if (!machine.difference().empty()) {
+    block(run, engine::attention::blocked, report_of(run));
+    return false;
+  }
+  if (const std::string operation = machine.quarantined(); !operation.empty()) {
+    block(run, engine::attention::quarantined,
+          operation == "code"
+              ? fmt::format("the workflow's own code took its worker down {} times; repair it, then "
+                            "`fermata retry {}` [FER-1202]",
+                            engine::limits::crashes_to_quarantine, run.row.run.text())
+              : fmt::format("step '{}' (operation {}) took its worker down {} times; repair it, then "
+                            "`fermata retry {}` [FER-1202]",
+                            machine.look(machine.slot_of(operation)).name, operation,
+                            engine::limits::crashes_to_quarantine, run.row.run.text()));
+    return false;
+  }
+  mark(run);
+  return true;
+}
+
+/// The difference, and the events around it.
+std::string run_loop::report_of(const active& run) const {
+  const engine::mismatch& m = run.live->machine().difference();
+  std::string text = m.text(run.row.run);
+  const engine::position_t from = m.position > 2 ? m.position - 2 : 1;
+  auto around = store_.read_events(run.row.run, from, 5);
+  if (!around.ok()) return text;
+  for (const engine::encoded_event& stored : *around) {
+    auto e = engine::decode_envelope(run.row.run, stored);
+    if (!e.ok()) continue;
+    text += fmt::format("\n{} {:>5}  {} {}{}", e->position == m.position ? '>' : ' ', e->position,
+                        engine::text_of(e->kind), e->operation.empty() ? "" : e->operation + " ",
+                        engine::describe(*e));
+    if (!e->place.empty()) text += " (" + e->place + ")";
+  }
+  return text;
+}
+
+/// Nothing is appended, nothing fails: the run waits for somebody to act.
+void run_loop::block(active& run, engine::attention why, std::string report) {
+  outside_.log(level::error, report);
+  run.attention = why;
+  run.report = std::move(report);
+  run.out = {};
+  want_append(run);
+}
+
+void run_loop::advance(active& run) {
+  if (!run.live || !run.owned || run.attention != engine::attention::none) return;
+  engine::machine& machine = run.live->machine();
+  machine.set_time(now_);
+  if (!machine.difference().empty())
+    return block(run, engine::attention::blocked, report_of(run));
+  want_attempts(run);
+  const engine::standing stands = machine.stands();
+  if (stands.needs_attention && !machine.has_events() && !run.appending) {
+    return block(run, engine::attention::needs_attention,
+                 fmt::format("a compensation failed for good: {}; repair what it complains about, "
+                             "then `fermata retry {}` [FER-1204]",
+                             stands.waits, run.row.run.text()));
+  }
+  if (stands.finishing && stands.attempts > 0 && finishing_.insert(run.row.run).second)
+    run.grace_until =
+        journal_.time().steady_now_us() + engine::limits::end_grace_ms * 1000;
+  gather(run);
+  if (!run.out.empty() || can_park(run)) want_append(run);
+}
+
+}  // namespace fermata::runtime

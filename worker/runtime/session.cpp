@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/runtime/session.hpp"
+
+#include "engine/limits.hpp"
+#include "engine/ports/make_id.hpp"
+#include "src/convert.hpp"
+#include "worker/build_id.hpp"
+#include "worker/log.hpp"
+#include "worker/ports/io_threads.hpp"
+
+#include <fmt/format.h>
+
+#include <pthread.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <climits>
+
+namespace fermata::runtime {
+
+namespace {
+
+std::string build_of(const worker_options& options) {
+  if (options.build && !options.build->empty()) return *options.build;
+  return detail::own_build_id();
+}
+
+std::string host_name() {
+  char name[256] = {};
+  return ::gethostname(name, sizeof name - 1) == 0 ? name : "unknown";
+}
+
+engine::step_plan plan_of(const step_options& o) {
+  engine::step_plan plan;
+  if (o.timeout) plan.timeout_ms = o.timeout->count();
+  if (o.give_up_after) plan.give_up_after_ms = o.give_up_after->count();
+  if (o.heartbeat_timeout) plan.heartbeat_timeout_ms = o.heartbeat_timeout->count();
+  if (o.retry.max_attempts) plan.max_attempts = *o.retry.max_attempts;
+  if (o.retry.first_delay) plan.first_delay_ms = o.retry.first_delay->count();
+  if (o.retry.backoff) plan.backoff = *o.retry.backoff;
+  if (o.retry.max_delay) plan.max_delay_ms = o.retry.max_delay->count();
+  return plan;
+}
+
+}  // namespace
+
+session::session(detail::journal_impl& journal, const registry& serves,
+                 const worker_options& options)
+    : journal_(journal),
+      store_(journal.store()),
+      serves_(serves),
+      build_(build_of(options)),
+      drain_grace_(options.drain_grace),
+      pool_(static_cast<std::size_t>(std::max(1, options.concurrency))),
+      lease_until_(INT64_MAX) {
+  ::sem_init(&bell_, 0, 0);
+  enter_store(options);
+}
+
+session::~session() {
+  loop_.reset();
+  io_.reset();
+  ::sem_destroy(&bell_);
+}
+
+void session::enter_store(const worker_options& options) {
+  engine::worker_row who;
+  who.id = engine::new_worker_id(journal_.time(), journal_.chance());
+  who.host = host_name();
+  who.pid = ::getpid();
+  who.build = build_;
+  auto made = store_.register_worker(who);
+  detail::raise(made.status());
+  me_ = std::move(*made);
+  if (const std::string path = box_path(me_.slot); !path.empty()) {
+    black_box::install_handlers();
+    box_ = black_box::open(path, me_.id.text(),
+                           static_cast<std::size_t>(options.concurrency) + 8, &journal_.time());
+  }
+  put_serving();
+  loop_options how;
+  how.concurrency = std::max(1, options.concurrency);
+  how.max_runs = std::max(1, options.max_runs);
+  how.queues = options.queues;
+  how.build = build_;
+  how.own_build_only = options.own_build_only;
+  how.defaults = plan_of(options.steps);
+  loop_ = std::make_unique<run_loop>(journal_, serves_, me_.row, std::move(how), *this);
+}
+
+void session::put_serving() {
+  std::vector<engine::serving_row> rows;
+  auto add = [&](const char* kind, const auto& entry) {
+    engine::serving_row row;
+    row.kind = kind;
+    row.name = entry.name;
+    row.input_type = entry.input.type;
+    row.input_shape = entry.input.shape;
+    row.result_shape = entry.result.shape;
+    row.build = build_;
+    row.worker = me_.id;
+    rows.push_back(std::move(row));
+  };
+  for (const auto& [name, entry] : serves_.workflows()) add("workflow", entry);
+  for (const auto& [name, entry] : serves_.steps()) add("step", entry);
+  detail::raise(store_.put_serving(me_.row, rows));
+}
+
+std::string session::box_path(int slot) const {
+  auto info = store_.info();
+  if (!info.ok() || info->kind != "sqlite") return {};
+  std::string path = info->address;
+  if (path.starts_with("sqlite:")) path.erase(0, 7);
+  path = path.substr(0, path.find('?'));
+  return fmt::format("{}-blackbox-{}", path, slot);
+}
+
+// ---- the loop's thread ----
+
+bool session::run() {
+  ::pthread_setname_np(::pthread_self(), "fermata-loop");
+  black_box::prepare_thread();
+  look_for_the_dead();
+  journal_.attach_worker(loop_.get());
+  guard_ = std::thread([this] { guard(); });
+  while (stopping_.load() == 0 && !dead_.load()) {
+    const std::int64_t due = loop_->turn();
+    if (stopping_.load() == 0 && !dead_.load()) sleep_until(due);
+  }
+  loop_->stop_claiming();
+  if (!dead_.load()) drain(stopping_.load());
+  journal_.attach_worker(nullptr);
+  {
+    const std::lock_guard lock(guard_mutex_);
+    guard_over_ = true;
+  }
+  guard_stop_.notify_all();
+  guard_.join();
+  pool_.abandon_running();
+  journal_.writer().drain();
+  if (!dead_.load()) {
+    if (auto left = store_.leave(me_.row); !left.ok())
+      log(level::warning, std::string(left.message()));
+    if (box_) black_box::remove(box_path(me_.slot));
+  }
+  return !dead_.load() || stopping_.load() != 0;
+}
+
+void session::drain(int how) {
+  const std::int64_t begun = journal_.time().steady_now_us();
+  const std::int64_t patience = drain_grace_.count() * 1000;
+  bool told = false;
+  while (!loop_->idle() || loop_->attempts() > 0) {
+    const std::int64_t now = journal_.time().steady_now_us();
+    if (!told && (how >= 2 || stopping_.load() >= 2 || now - begun >= patience)) {
+      loop_->stop_attempts();
+      told = true;
+    }
+    if (stopping_.load() >= 2 || now - begun >= patience + 1'000'000) break;
+    (void)loop_->turn();
+    if (loop_->idle() && loop_->attempts() == 0) break;
+    sleep_until(now + 50'000);
+  }
+}
+
+void session::stop(int how) noexcept {
+  int before = stopping_.load();
+  while (before < how && !stopping_.compare_exchange_weak(before, how)) {
+  }
+  rung_.store(true);
+  ::sem_post(&bell_);
+}
+
+void session::wake() noexcept {
+  if (!rung_.exchange(true)) ::sem_post(&bell_);
+}
+
+void session::sleep_until(std::int64_t steady_us) {
+  timespec until{};
+  until.tv_sec = static_cast<std::time_t>(steady_us / 1'000'000);
+  until.tv_nsec = static_cast<long>(steady_us % 1'000'000 * 1000);
+  while (::sem_clockwait(&bell_, CLOCK_MONOTONIC, &until) != 0 && errno == EINTR) {
+  }
+  rung_.store(false);
+}
+
+void* session::io_context() {
+  std::call_once(io_made_, [this] { io_ = std::make_unique<io_threads>(1); });
+  return io_->context();
+}
+
+void session::log(level how, std::string_view text) {
+  detail::say(how, text, {{"worker", me_.id.text()}});
+}
+
+void session::run_line(const engine::log_line& line) {
+  detail::say(static_cast<level>(line.level), line.text,
+              {{"run", line.run.text()}, {"place", line.place}});
+}
+
+void session::leased(std::int64_t since_boot_us) noexcept {
+  const std::int64_t until = since_boot_us + engine::limits::lease_ms * 1000;
+  std::int64_t before = lease_until_.load();
+  while ((before == INT64_MAX || before < until) &&
+         !lease_until_.compare_exchange_weak(before, until)) {
+  }
+}
+
+}  // namespace fermata::runtime

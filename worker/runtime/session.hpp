@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "worker/runtime/loop.hpp"
+
+#include <fermata/worker.hpp>
+
+#include <semaphore.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+
+namespace fermata::runtime {
+
+class io_threads;
+
+/// One registration of a worker, from its row in the store to its leaving: the threads around the
+/// run loop. The guard's thread renews the lease, looks for workers that died, and watches that the
+/// loop advances.
+class session final : public loop_outside {
+ public:
+  session(detail::journal_impl& journal, const registry& serves, const worker_options& options);
+  ~session() override;
+
+  /// Works until stopped. False: this worker was marked dead; go on under a new id.
+  bool run();
+  /// 1: drain, 2: at once. Safe in a signal handler.
+  void stop(int how) noexcept;
+
+  // loop_outside
+  void execute(std::vector<step_pool::task>&& tasks) override { pool_.submit(std::move(tasks)); }
+  void* io_context() override;
+  void wake() noexcept override;
+  void log(level how, std::string_view text) override;
+  void run_line(const engine::log_line& line) override;
+  black_box* box() noexcept override { return box_.get(); }
+  std::int64_t lease_until() const noexcept override { return lease_until_.load(); }
+  void leased(std::int64_t since_boot_us) noexcept override;
+
+ private:
+  void enter_store(const worker_options& options);
+  void put_serving();
+  void drain(int how);
+  void sleep_until(std::int64_t steady_us);
+  // guard.cpp
+  void guard();
+  void renew();
+  void look_for_the_dead();
+  void watch_code();
+  std::string box_path(int slot) const;
+
+  // Set once.
+  detail::journal_impl& journal_;
+  engine::store& store_;
+  const registry& serves_;
+  const std::string build_;
+  const duration drain_grace_;
+  engine::worker_row me_;
+  std::unique_ptr<black_box> box_;
+  step_pool pool_;
+  std::unique_ptr<io_threads> io_;
+  std::once_flag io_made_;
+  std::unique_ptr<run_loop> loop_;
+
+  sem_t bell_;
+  std::atomic<bool> rung_ = false;
+  std::atomic<int> stopping_ = 0;
+  std::atomic<bool> dead_ = false;
+  std::atomic<std::int64_t> lease_until_;
+
+  // Touched only by the guard's thread.
+  std::int64_t renewed_ = 0;        // boot time
+  std::int64_t look_next_ = 0;      // steady
+  bool leased_ = false;
+  std::int64_t complained_ = 0;     // code_since that was logged
+
+  // Guarded by guard_mutex_.
+  std::mutex guard_mutex_;
+  std::condition_variable guard_stop_;
+  bool guard_over_ = false;
+  std::thread guard_;
+};
+
+}  // namespace fermata::runtime

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fermata/testing.hpp>
+
+#include "engine/event/encode.hpp"
+#include "src/convert.hpp"
+#include "worker/testing/world.hpp"
+
+#include <fmt/format.h>
+
+namespace fermata::testing {
+
+kit::kit(way how, std::size_t at)
+    : world_(std::make_unique<world>(how, at)),
+      journal(world_->make_journal()),
+      worker(journal),
+      client(journal) {
+  world_->employ(worker);
+}
+kit::~kit() = default;
+
+void kit::work() { (void)world_->work(); }
+
+void kit::advance(duration how_long) {
+  const std::int64_t until = world_->time->steady_now_us() + how_long.count() * 1000;
+  while (world_->pass_time(until)) {
+  }
+  work();
+}
+
+time_point kit::now() const { return detail::instant(world_->time->wall_now()); }
+
+int kit::attempts(std::string_view step) const {
+  auto found = world_->entered.find(step);
+  return found == world_->entered.end() ? 0 : found->second;
+}
+
+std::size_t kit::events() const { return world_->store->events(); }
+
+std::string kit::history(const any_run& run) const {
+  const engine::run_row row = detail::inside(journal).newest_of(run.id());
+  auto stored = world_->store->read_events(row.run, 1, 1'000'000);
+  detail::raise(stored.status());
+  std::string text;
+  for (const engine::encoded_event& e : *stored)
+    text += fmt::format("{} {} {}\n", e.operation.empty() ? "-" : e.operation,
+                        engine::text_of(e.kind), e.name);
+  return text;
+}
+
+void kit::replay_all() { world_->replay_all(); }
+
+void kit::fail_step(std::string_view step, const failure& why, int times) {
+  world_->faults.insert_or_assign(std::string(step), world::fault{why, times, false});
+  if (world_->serves->step(step) != nullptr) return;
+  detail::step_entry stub;
+  stub.name = std::string(step);
+  stub.body = detail::sync_body(
+      [](const detail::payload&, step_context&) { return detail::no_value(); });
+  world_->serves->serve_step(std::move(stub));
+}
+
+void kit::hang_step(std::string_view step, int times) {
+  fail_step(step, failure("hangs"), times);
+  world_->faults.find(step)->second.hangs = true;
+}
+
+namespace {
+
+/// What must be the same in every world: attempts that died with their process leave no trace.
+/// Ids are different in each world, so the stories are in the order of their texts.
+std::string story_of(kit& t) {
+  std::vector<std::string> stories;
+  for (const run_info& run : t.client.list({.at_most = 100'000})) {
+    std::string told = run.workflow + " " + run.key + "\n";
+    const std::string history = t.history(t.client.find(run.id));
+    for (std::size_t from = 0, end = 0; from < history.size(); from = end + 1) {
+      end = history.find('\n', from);
+      const std::string line = history.substr(from, end - from + 1);
+      if (line.find(" attempt_failed ") == line.npos && line.find(" owner_changed ") == line.npos)
+        told += line;
+    }
+    stories.push_back(std::move(told));
+  }
+  std::sort(stories.begin(), stories.end());
+  std::string told;
+  for (const std::string& one : stories) told += one;
+  return told;
+}
+
+}  // namespace
+
+int every_way(const std::function<void(kit&)>& scenario) {
+  int worlds = 0;
+  std::size_t events = 0;
+  std::string story;
+  auto one = [&](way how, std::size_t at) {
+    kit t(how, at);
+    scenario(t);
+    t.work();
+    t.replay_all();
+    ++worlds;
+    const std::string told = story_of(t);
+    if (how == way::kept) {
+      events = t.events();
+      story = told;
+    }
+    if (told != story)
+      throw mismatch(fmt::format("world {}/{} has another history:\n{}instead of\n{}",
+                                 static_cast<int>(how), at, told, story));
+  };
+  one(way::kept, 0);
+  one(way::evicted, 0);
+  for (std::size_t at = 1; at <= events; ++at) {
+    one(way::crash_before, at);
+    one(way::crash_after, at);
+  }
+  return worlds;
+}
+
+}  // namespace fermata::testing

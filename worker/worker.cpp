@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/runtime/session.hpp"
+#include "worker/worker_impl.hpp"
+
+namespace fermata {
+
+worker::worker(worker_options options) : impl_(std::make_unique<impl>(std::move(options))) {}
+worker::worker(journal where, worker_options options) : worker(std::move(options)) {
+  impl_->open(std::move(where));
+}
+worker::worker(worker&&) noexcept = default;
+worker& worker::operator=(worker&&) noexcept = default;
+worker::~worker() = default;
+
+detail::worker_port& worker::port() const noexcept { return impl_->serves(); }
+void worker::run() { impl_->run(); }
+void worker::stop() noexcept { impl_->stop(); }
+
+void worker::impl::check() const {
+  if (!journal_)
+    throw error(codes::worker_misuse,
+                "this worker has no journal: give one to its constructor, or run it by "
+                "fermata::main [FER-3001]");
+  for (const auto& [name, step] : serves_.steps()) {
+    const auto* body = std::get_if<detail::transactional_body>(&step.body);
+    if (body != nullptr && serves_.database(body->database) == nullptr)
+      throw error(codes::not_connected, "step '" + name + "' is in database '" + body->database +
+                                            "': call worker.connect for it before run [FER-3003]");
+    if (step.defaults.isolation && *step.defaults.isolation == isolation::own_process)
+      throw error(codes::worker_misuse, "step '" + name +
+                                            "' asks for a process of its own, which this version "
+                                            "can't give: serve it in_process [FER-3001]");
+  }
+}
+
+void worker::impl::run() {
+  check();
+  while (stopping_.load() == 0) {
+    runtime::session now(detail::inside(*journal_), serves_, options_);
+    session_ = &now;
+    if (stopping_.load() != 0) now.stop(stopping_.load());
+    const bool over = now.run();
+    session_ = nullptr;
+    if (over) break;
+  }
+  stopping_ = 0;
+}
+
+void worker::impl::stop() noexcept {
+  int none = 0;
+  stopping_.compare_exchange_strong(none, 1);
+  if (runtime::session* now = session_.load()) now->stop(1);
+}
+
+void worker::impl::stop_now() noexcept {
+  stopping_ = 2;
+  if (runtime::session* now = session_.load()) now->stop(2);
+}
+
+}  // namespace fermata

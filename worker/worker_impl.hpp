@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "src/journal_impl.hpp"
+#include "worker/runtime/registry.hpp"
+
+#include <fermata/worker.hpp>
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+
+namespace fermata {
+
+namespace runtime {
+class session;
+}
+
+/// A worker behind its public face: what it serves, how, and on which journal. A session is one
+/// registration in the store; a worker that was marked dead goes on with a new one.
+class worker::impl {
+ public:
+  explicit impl(worker_options options) : options_(std::move(options)) {}
+
+  /// Takes the place of a journal that was given before.
+  void open(journal where) { journal_ = std::move(where); }
+  worker_options& options() noexcept { return options_; }
+  runtime::registry& serves() noexcept { return serves_; }
+  const std::optional<journal>& where() const noexcept { return journal_; }
+
+  void run();
+  void stop() noexcept;      ///< drains; safe in a signal handler
+  void stop_now() noexcept;  ///< gives everything back at once; safe in a signal handler
+  bool running() const noexcept { return session_.load() != nullptr; }
+
+ private:
+  void check() const;
+
+  // Set once.
+  worker_options options_;
+  runtime::registry serves_;
+  std::optional<journal> journal_;
+
+  std::atomic<runtime::session*> session_ = nullptr;
+  std::atomic<int> stopping_ = 0;  // 1: drain, 2: at once
+};
+
+}  // namespace fermata

@@ -29,6 +29,9 @@ inline constexpr std::size_t key_max = 255;
 inline constexpr std::size_t name_max = 128;
 inline constexpr std::size_t tag_value_max = 255;
 inline constexpr std::size_t status_max = 1024;
+inline constexpr std::size_t log_line_max = 4 * 1024;
+inline constexpr std::size_t failure_text_max = 16 * 1024;     // details can't be erased: keep them small
+inline constexpr std::size_t failure_details_max = 64 * 1024;
 inline constexpr std::size_t wal_warning = 64 * 1024 * 1024;  // then the log names the reader
 
 // Counts.

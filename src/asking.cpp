@@ -177,14 +177,14 @@ payload journal_impl::result(std::string_view chain, std::optional<duration> lim
                                  codes::wait_over.code),
                      std::string(chain), codes::wait_over);
   };
+  const std::int64_t until =
+      limit ? time_->steady_now_us() + limit->count() * 1000 : INT64_MAX;
   if (pump_) {
     for (;;) {
       if (auto value = ended_with(newest_of(chain))) return std::move(*value);
-      if (!pump_()) throw over();
+      if (time_->steady_now_us() >= until || !pump_()) throw over();
     }
   }
-  const std::int64_t until =
-      limit ? time_->steady_now_us() + limit->count() * 1000 : INT64_MAX;
   std::unique_lock lock(mutex_);
   want_watcher();
   ++waiting_;

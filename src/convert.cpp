@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/convert.hpp"
 
+#include "engine/limits.hpp"
 #include "engine/store/status.hpp"
+
+#include <fermata/detail/worker_port.hpp>
 
 #include <boost/core/demangle.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
+
+#include <fmt/format.h>
 
 #include <mutex>
 #include <string_view>
@@ -44,13 +49,24 @@ payload to_sdk(const engine::payload& value) {
           .canonical = value.canonical};
 }
 
+namespace {
+/// Failures are details of events, which are kept for ever: their texts have a bound.
+std::string bounded(std::string_view text, std::size_t max) {
+  if (text.size() <= max) return std::string(text);
+  while (max > 0 && (static_cast<unsigned char>(text[max]) & 0xC0) == 0x80) --max;  // UTF-8
+  return fmt::format("{}… ({} bytes more)", text.substr(0, max), text.size() - max);
+}
+}  // namespace
+
 pb::failure to_engine(const failure& why) {
   pb::failure out;
-  out.set_type(why.type());
-  out.set_message(why.what());
+  out.set_type(bounded(why.type(), engine::limits::name_max));
+  out.set_message(bounded(why.what(), engine::limits::failure_text_max));
   out.set_retryable(why.retryable());
   out.set_code(why.code());
-  if (!why.details().is_null()) out.set_details(boost::json::serialize(why.details()));
+  if (why.details().is_null()) return out;
+  std::string details = boost::json::serialize(why.details());
+  if (details.size() <= engine::limits::failure_details_max) out.set_details(std::move(details));
   return out;
 }
 
@@ -73,12 +89,12 @@ pb::failure failure_of(const std::exception_ptr& problem, std::int64_t* retry_af
     if (retry_after_ms && why.retry_after()) *retry_after_ms = why.retry_after()->count();
     return to_engine(why);
   } catch (const error& why) {
-    out.set_type(boost::core::demangle(typeid(why).name()));
-    out.set_message(why.what());
+    out.set_type(bounded(boost::core::demangle(typeid(why).name()), engine::limits::name_max));
+    out.set_message(bounded(why.what(), engine::limits::failure_text_max));
     out.set_code(why.code());
   } catch (const std::exception& why) {
-    out.set_type(boost::core::demangle(typeid(why).name()));
-    out.set_message(why.what());
+    out.set_type(bounded(boost::core::demangle(typeid(why).name()), engine::limits::name_max));
+    out.set_message(bounded(why.what(), engine::limits::failure_text_max));
   } catch (...) {
     out.set_type("exception");
     out.set_message("an exception that isn't a std::exception");
@@ -96,9 +112,28 @@ bool is_cancelled(const std::exception_ptr& problem) {
   }
 }
 
+bool is_undecodable_input(const std::exception_ptr& problem) {
+  try {
+    std::rethrow_exception(problem);
+  } catch (const undecodable_input&) {
+    return true;
+  } catch (...) {
+    return false;
+  }
+}
+
 void raise(const absl::Status& status, const std::string& run) {
   if (status.ok()) return;
   throw error(engine::fer_code_of(status), std::string(status.message()), run);
+}
+
+void check_value(std::string_view what, std::string_view name, std::size_t bytes) {
+  if (bytes <= engine::limits::payload_max) return;
+  throw failure(fmt::format("{} of '{}' has {} bytes, the limit is {}: store it elsewhere and pass its "
+                            "address [{}]",
+                            what, name, bytes, engine::limits::payload_max,
+                            codes::payload_too_large.code),
+                {.type = "payload_too_large", .retryable = false});
 }
 
 std::string place_of(const std::source_location& at) {

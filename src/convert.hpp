@@ -27,9 +27,13 @@ failure to_sdk(const pb::failure& why, const std::string& run = {});
 /// one with its demangled type and what(). `retry_after_ms` is -1 where nothing is said.
 pb::failure failure_of(const std::exception_ptr& problem, std::int64_t* retry_after_ms = nullptr);
 bool is_cancelled(const std::exception_ptr& problem);
+bool is_undecodable_input(const std::exception_ptr& problem);
 
 /// Throws the `error` that a status of the engine is; does nothing when it is OK.
 void raise(const absl::Status& status, const std::string& run = {});
+
+/// Throws a failure of type "payload_too_large" (FER-1401) that names what is too large.
+void check_value(std::string_view what, std::string_view name, std::size_t bytes);
 
 /// "orders.cpp:41"; empty for a location with line 0.
 std::string place_of(const std::source_location& at);

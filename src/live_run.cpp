@@ -2,6 +2,7 @@
 #include "src/live_run.hpp"
 
 #include "engine/check.hpp"
+#include "engine/limits.hpp"
 #include "src/convert.hpp"
 
 #include <algorithm>
@@ -18,10 +19,7 @@ live_run::live_run(engine::machine_options options, const workflow_function& fun
 
 live_run::~live_run() {
   evicting_ = true;
-  {
-    std::unique_lock lock(mutex_);
-    body_ended_.wait(lock, [this] { return running_bodies_.empty(); });
-  }
+  for (const auto& [op, gate] : gates_) gate->close();
   for (auto branch = frames_.rbegin(); branch != frames_.rend(); ++branch)
     if (branch->second.root) std::exchange(branch->second.root, nullptr)->self.destroy();
 }
@@ -85,21 +83,15 @@ void live_run::wake_settled() {
 live_run::local_op live_run::begin_body(slot op) {
   auto found = bodies_.find(op);
   if (found == bodies_.end()) return {};
-  const std::lock_guard lock(mutex_);
-  ++running_bodies_[op];
-  return found->second;
+  local_op begun = found->second;
+  begun.gate = std::make_shared<body_gate>();
+  gates_.emplace_back(op, begun.gate);
+  return begun;
 }
 
-void live_run::body_done(slot op) noexcept {
-  const std::lock_guard lock(mutex_);
-  auto found = running_bodies_.find(op);
-  if (found != running_bodies_.end() && --found->second == 0) running_bodies_.erase(found);
-  body_ended_.notify_all();
-}
-
-bool live_run::pinned() const {
-  const std::lock_guard lock(mutex_);
-  return !running_bodies_.empty();
+bool live_run::pinned() {
+  std::erase_if(gates_, [](const auto& body) { return body.second->is_over(); });
+  return !gates_.empty();
 }
 
 // ---- asked by the code ----
@@ -174,9 +166,15 @@ engine::request live_run::translate(request& what) const {
 slot live_run::issue(request&& what) {
   FERMATA_CHECK(!evicting_, "{}: a destructor called the context while its run left memory",
                 place_of(what.where));
+  check_value("the input", what.name, what.input.bytes.size());
+  if (what.kind == op_kind::tag && what.input.bytes.size() > engine::limits::tag_value_max)
+    throw failure("the value of tag '" + std::string(what.name) + "' has " +
+                      std::to_string(what.input.bytes.size()) + " bytes, the limit is " +
+                      std::to_string(engine::limits::tag_value_max) + " [FER-1404]",
+                  {.type = "text_too_long", .retryable = false});
   const slot op = machine_.ask(branch(), translate(what));
   if (what.body)
-    bodies_[op] = {std::move(what.body), std::string(what.database), what.result};
+    bodies_[op] = {std::move(what.body), std::string(what.database), what.result, {}};
   return op;
 }
 
@@ -225,13 +223,10 @@ void live_run::drop(slot op) noexcept {
   std::vector<slot> inside;
   for (auto& [branch, frames] : frames_)
     for (slot b = branch; b != 0; b = machine_.look(b).branch)
-      if (b == op && frames.root) inside.push_back(branch);
-  for (auto& [body, count] : std::map(running_bodies_))
-    for (slot b = machine_.look(body).branch; b != 0; b = machine_.look(b).branch) {
-      if (b != op) continue;
-      std::unique_lock lock(mutex_);
-      body_ended_.wait(lock, [&] { return !running_bodies_.contains(body); });
-    }
+      if (b == op && frames.root && !frames.root->done) inside.push_back(branch);
+  for (const auto& [body, gate] : gates_)
+    for (slot b = machine_.look(body).branch; b != 0; b = machine_.look(b).branch)
+      if (b == op) gate->close();
   for (auto branch = inside.rbegin(); branch != inside.rend(); ++branch)
     std::exchange(frames_[*branch].root, nullptr)->self.destroy();
   machine_.drop(op);
@@ -255,8 +250,15 @@ void live_run::ended(promise_base& who) noexcept {
   }
   if (who.branch != 0) return machine_.branch_ended(who.branch, how, std::move(why));
   engine::payload result;
-  if (how == engine::settled::value)
+  if (how == engine::settled::value) {
     result = to_engine(static_cast<promise<payload>&>(who).take());
+    try {
+      check_value("the result", machine_.workflow(), result.bytes.size());
+    } catch (const failure& too_large) {
+      how = engine::settled::failed;
+      why = to_engine(too_large);
+    }
+  }
   if (how == engine::settled::cancelled) why = {};
   machine_.root_ended(how, std::move(result), std::move(why));
 }
@@ -278,6 +280,7 @@ void live_run::undecodable(slot op, std::string_view why) noexcept {
 // ---- the rest of context ----
 
 void live_run::compensate(request&& undo) {
+  check_value("the value", undo.name, undo.input.bytes.size());
   engine::request ask = translate(undo);
   ask.undo = engine::undo_plan{ask.name, ask.kind, plan_of(undo.options)};
   if (ask.kind == engine::operation_kind::child) {
@@ -306,10 +309,15 @@ void live_run::send(std::string_view run, std::string_view signal, payload value
   (void)machine_.ask(branch(), std::move(ask));
 }
 
+void live_run::status(std::string_view text) {
+  status_ = std::string(text.substr(0, engine::limits::status_max));
+}
+
 void live_run::log(level how, std::string_view text, location where) {
   ++ordinal_;
   if (position_ < machine_.history_end() || over()) return;
-  lines_.push_back({how, std::string(text), place_of(where), position_, ordinal_});
+  lines_.push_back({how, std::string(text.substr(0, engine::limits::log_line_max)),
+                    place_of(where), position_, ordinal_});
 }
 
 time_point live_run::now() const { return instant(machine_.now()); }

@@ -2,15 +2,14 @@
 #pragma once
 
 #include "engine/replay/machine.hpp"
+#include "src/body_gate.hpp"
 
 #include <fermata/context.hpp>
 #include <fermata/detail/worker_port.hpp>
 
-#include <condition_variable>
 #include <deque>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -20,7 +19,7 @@ namespace fermata::detail {
 
 /// A run in memory: the coroutine frames over a replay machine. It resumes frames and forwards what
 /// they ask; what a request means is the machine's.
-/// Threads: one at a time; `body_done` from any.
+/// Threads: one at a time; a body's `gate` from any.
 class live_run final : public run_port {
  public:
   struct line {
@@ -36,6 +35,7 @@ class live_run final : public run_port {
     std::shared_ptr<local_body> body;
     std::string database;
     const type_facts* result = nullptr;
+    std::shared_ptr<body_gate> gate;  // of one attempt
   };
 
   live_run(engine::machine_options options, const workflow_function& function,
@@ -51,13 +51,12 @@ class live_run final : public run_port {
   /// What the machine did by itself (a stop, the grace time) may have woken branches.
   void settle();
 
-  /// The body of a local operation, for its attempt; without a body when its frame is gone. Each is
-  /// followed by `body_done`.
+  /// The body of a local operation, for one attempt: enter its gate, run it, leave. Without body and
+  /// gate when its frame is gone.
   local_op begin_body(slot op);
-  void body_done(slot op) noexcept;
   std::string_view database_of(slot op) const { return bodies_.at(op).database; }
-  /// Bodies that refer to this run's frames are running: it can't be evicted.
-  bool pinned() const;
+  /// Bodies that refer to this run's frames run or are about to: it can't be evicted.
+  bool pinned();
 
   std::optional<std::string> take_status() { return std::exchange(status_, std::nullopt); }
   std::vector<line> take_lines() { return std::exchange(lines_, {}); }
@@ -82,7 +81,7 @@ class live_run final : public run_port {
   void compensate(request&& undo) override;
   bool patched(std::string_view change, location where) override;
   void send(std::string_view run, std::string_view signal, payload value, location where) override;
-  void status(std::string_view text) override { status_ = std::string(text); }
+  void status(std::string_view text) override;
   void log(level how, std::string_view text, location where) override;
   time_point now() const override;
   std::uint64_t random() override { return machine_.random(branch()); }
@@ -123,11 +122,7 @@ class live_run final : public run_port {
   engine::position_t position_ = 0;
   int ordinal_ = 0;
   bool evicting_ = false;
-
-  // Guarded by mutex_: a branch that is dropped waits for the bodies that use its locals.
-  mutable std::mutex mutex_;
-  std::condition_variable body_ended_;
-  std::map<slot, int> running_bodies_;
+  std::vector<std::pair<slot, std::shared_ptr<body_gate>>> gates_;  // of bodies begun
 };
 
 }  // namespace fermata::detail

@@ -36,12 +36,8 @@ void worker::impl::check() const {
 void worker::impl::run() {
   check();
   while (stopping_.load() == 0) {
-    runtime::session now(detail::inside(*journal_), serves_, options_);
-    session_ = &now;
-    if (stopping_.load() != 0) now.stop(stopping_.load());
-    const bool over = now.run();
-    session_ = nullptr;
-    if (over) break;
+    runtime::session now(detail::inside(*journal_), serves_, options_, bell_, stopping_);
+    if (now.run()) break;
   }
   stopping_ = 0;
 }
@@ -49,12 +45,12 @@ void worker::impl::run() {
 void worker::impl::stop() noexcept {
   int none = 0;
   stopping_.compare_exchange_strong(none, 1);
-  if (runtime::session* now = session_.load()) now->stop(1);
+  bell_.ring();
 }
 
 void worker::impl::stop_now() noexcept {
   stopping_ = 2;
-  if (runtime::session* now = session_.load()) now->stop(2);
+  bell_.ring();
 }
 
 }  // namespace fermata

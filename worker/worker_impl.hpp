@@ -2,20 +2,16 @@
 #pragma once
 
 #include "src/journal_impl.hpp"
+#include "worker/runtime/bell.hpp"
 #include "worker/runtime/registry.hpp"
 
 #include <fermata/worker.hpp>
 
 #include <atomic>
 #include <memory>
-#include <mutex>
 #include <optional>
 
 namespace fermata {
-
-namespace runtime {
-class session;
-}
 
 /// A worker behind its public face: what it serves, how, and on which journal. A session is one
 /// registration in the store; a worker that was marked dead goes on with a new one.
@@ -32,7 +28,6 @@ class worker::impl {
   void run();
   void stop() noexcept;      ///< drains; safe in a signal handler
   void stop_now() noexcept;  ///< gives everything back at once; safe in a signal handler
-  bool running() const noexcept { return session_.load() != nullptr; }
 
  private:
   void check() const;
@@ -42,8 +37,8 @@ class worker::impl {
   runtime::registry serves_;
   std::optional<journal> journal_;
 
-  std::atomic<runtime::session*> session_ = nullptr;
-  std::atomic<int> stopping_ = 0;  // 1: drain, 2: at once
+  runtime::bell bell_;
+  runtime::stop_request stopping_ = 0;
 };
 
 }  // namespace fermata

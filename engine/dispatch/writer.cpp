@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/dispatch/writer.hpp"
 
+#include "engine/failpoint.hpp"
 #include "engine/limits.hpp"
 
 #include <iterator>
@@ -38,19 +39,19 @@ writer::~writer() {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
   }
-  changed_.notify_all();
+  work_.notify_one();
   if (thread_.joinable()) thread_.join();
 }
 
 writer::answer writer::commit(batch&& what) {
-  ticket mine{.what = std::move(what), .then = {}, .result = absl::UnknownError("")};
+  ticket mine(std::move(what), {});
   std::unique_lock lock(mutex_);
   queue_.push_back(&mine);
   while (!mine.ready) {
     if (!led_)
       lead(lock);
     else
-      changed_.wait(lock);
+      mine.turn.wait(lock);
   }
   return std::move(mine.result);
 }
@@ -58,16 +59,15 @@ writer::answer writer::commit(batch&& what) {
 std::optional<writer::answer> writer::try_commit(batch& what) {
   std::unique_lock lock(mutex_);
   if (led_ || !queue_.empty()) return std::nullopt;
-  ticket mine{.what = std::move(what), .then = {}, .result = absl::UnknownError("")};
+  ticket mine(std::move(what), {});
   queue_.push_back(&mine);
-  lead(lock);
-  while (!mine.ready) changed_.wait(lock);
+  lead(lock);  // it was alone, so it has been written
   if (!mine.result.ok()) what = std::move(mine.what);
   return std::move(mine.result);
 }
 
 void writer::submit(batch&& what, done then) {
-  auto* made = new ticket{.what = std::move(what), .then = std::move(then), .result = absl::UnknownError("")};
+  auto* made = new ticket(std::move(what), std::move(then));
   bool wake = false;
   {
     const std::lock_guard lock(mutex_);
@@ -75,19 +75,19 @@ void writer::submit(batch&& what, done then) {
     if (!thread_.joinable()) thread_ = std::thread([this] { work(); });
     wake = thread_waits_ && !led_;
   }
-  if (wake) changed_.notify_all();
+  if (wake) work_.notify_one();
 }
 
 void writer::drain() {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return queue_.empty() && !led_; });
+  empty_.wait(lock, [this] { return queue_.empty() && !led_; });
 }
 
 void writer::work() {
   std::unique_lock lock(mutex_);
   for (;;) {
     thread_waits_ = true;
-    changed_.wait(lock, [this] { return stopping_ || (!queue_.empty() && !led_); });
+    work_.wait(lock, [this] { return stopping_ || (!queue_.empty() && !led_); });
     thread_waits_ = false;
     if (queue_.empty() && stopping_) return;
     if (!led_ && !queue_.empty()) lead(lock);
@@ -107,9 +107,19 @@ void writer::lead(std::unique_lock<std::mutex>& lock) {
     delete t;
   }
   lock.lock();
-  // Those with `then` are gone; the rest wait for `ready` under the mutex.
   led_ = false;
-  changed_.notify_all();
+  wake_next();
+}
+
+/// Whoever is first in the queue leads next, unless somebody who comes just now is faster: one
+/// thread is woken, however many wait.
+void writer::wake_next() {
+  if (queue_.empty())
+    empty_.notify_all();
+  else if (queue_.front()->then)
+    work_.notify_one();
+  else
+    queue_.front()->turn.notify_one();
 }
 
 std::deque<writer::ticket*> writer::next_group() {
@@ -148,7 +158,9 @@ void writer::write(std::deque<ticket*>& group) {
     append_all(together.messages, t->what.messages);
     if (t->what.claim) together.claim = std::move(t->what.claim);
   }
+  failpoint("writer.before_commit");
   answer all = store_->commit(std::move(together));
+  failpoint("writer.after_commit");
   std::size_t append = 0, start = 0, message = 0;
   std::vector<ticket*> waiting;
   for (std::size_t i = 0; i < group.size(); ++i) {
@@ -178,6 +190,7 @@ void writer::write(std::deque<ticket*>& group) {
   const std::lock_guard lock(mutex_);
   for (ticket* t : waiting) {
     t->ready = true;
+    t->turn.notify_one();
     std::erase(group, t);
   }
 }

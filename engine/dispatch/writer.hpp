@@ -42,23 +42,28 @@ class writer {
 
  private:
   struct ticket {
+    ticket(batch&& given, done&& call) : what(std::move(given)), then(std::move(call)) {}
+
     batch what;
-    done then;       // submitted
-    answer result;   // waited for
+    done then;  // submitted
+    answer result = absl::UnknownError("");
     bool ready = false;
+    std::condition_variable turn;  // of who waits: it is `ready`, or may lead
   };
 
   void lead(std::unique_lock<std::mutex>& lock);
   void write(std::deque<ticket*>& group);
   std::deque<ticket*> next_group();
   void work();
+  void wake_next();
 
   // Set once.
   const std::shared_ptr<store> store_;
 
   // Guarded by mutex_.
   std::mutex mutex_;
-  std::condition_variable changed_;
+  std::condition_variable work_;   // the thread's
+  std::condition_variable empty_;  // nothing queued, nobody writes
   std::deque<ticket*> queue_;
   bool led_ = false;
   bool stopping_ = false;

@@ -219,7 +219,8 @@ void machine::undecodable(std::string_view what, std::string_view place) {
 void machine::stand() {
   if (!mismatch_.empty()) return;
   if (live_)
-    for (slot s : std::exchange(held_, {})) timer_due(ops_[s].id, timer_purpose::patience);
+    for (slot s : std::exchange(held_, {}))
+      if (ops_[s].how == settled::pending) timer_due(ops_[s].id, timer_purpose::patience);
   go_on_ending();
 }
 

@@ -68,6 +68,23 @@ timer_row timer_of(const run_id& run, const event& what) {
   return {run, what.operation, timer.due_us(), purpose};
 }
 
+run_state state_after(event_kind end) {
+  switch (end) {
+    case event_kind::run_completed:
+      return run_state::completed;
+    case event_kind::run_failed:
+      return run_state::failed;
+    case event_kind::run_cancelled:
+      return run_state::cancelled;
+    case event_kind::run_continued:
+      return run_state::continued;
+    case event_kind::run_expired:
+      return run_state::expired;
+    default:
+      return run_state::terminated;
+  }
+}
+
 }  // namespace
 
 void fold_changes(const run_id& run, const event& what, run_changes& changes) {
@@ -105,19 +122,6 @@ void fold_changes(const run_id& run, const event& what, run_changes& changes) {
       changes.published[what.name] = what.position;
       return;
 
-    case event_kind::run_completed:
-      return fold_end(what, run_state::completed, changes);
-    case event_kind::run_failed:
-      return fold_end(what, run_state::failed, changes);
-    case event_kind::run_cancelled:
-      return fold_end(what, run_state::cancelled, changes);
-    case event_kind::run_terminated:
-      return fold_end(what, run_state::terminated, changes);
-    case event_kind::run_continued:
-      return fold_end(what, run_state::continued, changes);
-    case event_kind::run_expired:
-      return fold_end(what, run_state::expired, changes);
-
     case event_kind::child_started:
     case event_kind::marker:
     case event_kind::signal_sent:
@@ -131,6 +135,14 @@ void fold_changes(const run_id& run, const event& what, run_changes& changes) {
     case event_kind::owner_changed:
     case event_kind::operator_act:
       return;
+
+    case event_kind::run_completed:
+    case event_kind::run_failed:
+    case event_kind::run_cancelled:
+    case event_kind::run_terminated:
+    case event_kind::run_continued:
+    case event_kind::run_expired:
+      return fold_end(what, state_after(what.kind), changes);
   }
 }
 

@@ -163,6 +163,8 @@ class store {
   virtual std::int64_t boot_now() const = 0;
   /// Rises when somebody may have written something that concerns others.
   virtual std::uint32_t wake_count() const = 0;
+  /// So many of these rises only told other processes of runs that ended here.
+  virtual std::uint32_t wakes_of_own_ends() const { return 0; }
   /// Waits until wake_count differs from `seen`, `interrupt` is called, or the time is over.
   virtual void wait(std::uint32_t seen, std::int64_t timeout_us) = 0;
   virtual void interrupt() = 0;

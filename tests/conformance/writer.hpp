@@ -12,6 +12,7 @@
 /// Words to build runs and events tersely.
 namespace fermata::conformance {
 
+// tidy: a header of tests, inside a namespace of its own
 using namespace fermata::engine;
 
 constexpr time_us second = 1'000'000;

@@ -23,11 +23,12 @@ void answer(session& s, const acting& how, const engine::run_row& row, const std
     return;
   }
   if (s.how() == output::ids || !s.where().out_is_terminal) {
-    s.out() << id << std::endl;
+    s.out() << id << '\n' << std::flush;
     return;
   }
   s.out() << s.paint(how.did, tint::green) << "  " << call_of(row)
-          << (id == row.run.text() ? "" : "  → " + id) << std::endl;
+          << (id == row.run.text() ? "" : "  → " + id) << '\n'
+          << std::flush;
 }
 
 void complain(session& s, const engine::run_row& row, const error& problem) {

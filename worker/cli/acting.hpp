@@ -13,9 +13,9 @@
 namespace fermata::cli {
 
 struct acting {
-  std::string_view verb;   // "cancel": of the question
-  std::string_view did;    // "cancelled": of the answer
-  std::string_view type;   // of the document
+  std::string_view verb;  // "cancel": of the question
+  std::string_view did;   // "cancelled": of the answer
+  std::string_view type;  // of the document
   /// Does it to one run; gives the id of the run that goes on.
   std::function<std::string(const engine::run_row&)> one;
 };

@@ -49,9 +49,10 @@ bool may_be_id(std::string_view name) {
     for (const engine::run_row& row : *rows)
       if (!row.key.empty()) keys.push_back(row.key);
   const std::string guess = did_you_mean(near_names(name, keys));
-  throw refusal(codes::unknown_run,
-                fmt::format("no run has the key or id '{}' in namespace '{}'{}{}", clean(name),
-                            s.ns(), guess, guess.empty() ? "; `fermata list` shows what there is" : ""));
+  throw refusal(
+      codes::unknown_run,
+      fmt::format("no run has the key or id '{}' in namespace '{}'{}{}", clean(name), s.ns(), guess,
+                  guess.empty() ? "; `fermata list` shows what there is" : ""));
 }
 
 std::vector<engine::run_row> by_key(session& s, std::string_view name) {
@@ -128,10 +129,9 @@ bool agreed(session& s, std::string_view verb, const std::vector<engine::run_row
   for (const engine::run_row& row : runs) ++by_state[state_text(row)];
   std::vector<std::string> parts;
   for (const auto& [state, n] : by_state) parts.push_back(fmt::format("{} {}", n, state));
-  const std::string counted = fmt::format("This will {} {} runs: {}.", verb, runs.size(),
-                                          join(parts, ", "));
-  if (!s.where().err_is_terminal)
-    throw usage_error(counted + " Say --yes to do it");
+  const std::string counted =
+      fmt::format("This will {} {} runs: {}.", verb, runs.size(), join(parts, ", "));
+  if (!s.where().err_is_terminal) throw usage_error(counted + " Say --yes to do it");
   s.err() << counted << " Go on? [y/N] " << std::flush;
   const std::string answer = answer_of(s, !s.where().in_is_terminal);
   if (answer == "y" || answer == "Y" || answer == "yes") return true;

@@ -19,12 +19,19 @@ parser::parser(const command& which) : app(std::string(which.summary)) {
   app.set_help_flag();
   app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::Throw);
   act = which.declare(app);
-  app.add_option("-j,--journal", common.journal, "ADDRESS of the journal, such as sqlite:orders.db ($FERMATA_JOURNAL)")
-      ->type_name("ADDRESS")->group("Common");
-  app.add_option("--namespace", common.ns, "namespace (default)")->type_name("NAME")->group("Common");
+  app.add_option("-j,--journal", common.journal,
+                 "of the journal, such as sqlite:orders.db; else $FERMATA_JOURNAL")
+      ->type_name("ADDRESS")
+      ->group("Common");
+  app.add_option("--namespace", common.ns, "namespace (default)")
+      ->type_name("NAME")
+      ->group("Common");
   app.add_option("-o,--output", common.output, "table, wide, json, jsonl or ids")
-      ->type_name("FORMAT")->group("Common");
-  app.add_option("--time", common.times, "relative, iso or raw")->type_name("STYLE")->group("Common");
+      ->type_name("FORMAT")
+      ->group("Common");
+  app.add_option("--time", common.times, "relative, iso or raw")
+      ->type_name("STYLE")
+      ->group("Common");
   app.add_flag("-y,--yes", common.yes, "don't ask before acting on several runs")->group("Common");
   app.add_flag("-h,--help", help, "this text")->group("Common");
 }
@@ -37,9 +44,12 @@ bool wants_json(const std::vector<std::string>& arguments) {
     const std::string& one = arguments[i];
     for (const std::string_view flag : {"-o", "--output"}) {
       std::string value;
-      if (one == flag && i + 1 < arguments.size()) value = arguments[i + 1];
-      else if (one.starts_with(std::string(flag) + "=")) value = one.substr(flag.size() + 1);
-      else if (flag == "-o" && one.starts_with("-o") && one.size() > 2) value = one.substr(2);
+      if (one == flag && i + 1 < arguments.size())
+        value = arguments[i + 1];
+      else if (one.starts_with(std::string(flag) + "="))
+        value = one.substr(flag.size() + 1);
+      else if (flag == "-o" && one.starts_with("-o") && one.size() > 2)
+        value = one.substr(2);
       if (value == "json" || value == "jsonl") return true;
     }
   }
@@ -56,8 +66,8 @@ int report(const error& problem, world& where, bool as_json) {
       out["meaning"] = known->meaning;
       out["remedy"] = known->remedy;
     }
-    out["run"] = problem.run().empty() ? boost::json::value(nullptr)
-                                       : boost::json::value(problem.run());
+    out["run"] =
+        problem.run().empty() ? boost::json::value(nullptr) : boost::json::value(problem.run());
     out["exit"] = code;
     print_line(where.err, out);
     return code;
@@ -89,9 +99,8 @@ std::size_t verb_at(const std::vector<std::string>& arguments) {
 
 int carry_out(const command& which, std::vector<std::string> arguments, world& where) {
   parser p(which);
-  const bool asks_help = std::ranges::any_of(arguments, [](const std::string& one) {
-    return one == "-h" || one == "--help";
-  });
+  const bool asks_help = std::ranges::any_of(
+      arguments, [](const std::string& one) { return one == "-h" || one == "--help"; });
   if (asks_help) {
     print_help(where.out, which, where.out_is_terminal && !where.variable("NO_COLOR"));
     return done;

@@ -23,9 +23,10 @@ action declare_backup(CLI::App& flags) {
     std::error_code none;
     if (fs::exists(o->file, none)) {
       if (!o->overwrite)
-        throw usage_error(fmt::format("the file '{}' exists; name another, or say --overwrite",
-                                      clean(o->file)));
-      if (s.address() == "sqlite:" + o->file || fs::equivalent(o->file, s.address().substr(s.address().find(':') + 1), none))
+        throw usage_error(
+            fmt::format("the file '{}' exists; name another, or say --overwrite", clean(o->file)));
+      if (s.address() == "sqlite:" + o->file ||
+          fs::equivalent(o->file, s.address().substr(s.address().find(':') + 1), none))
         throw usage_error("that is the journal itself; name another file");
       fs::remove(o->file, none);
     }

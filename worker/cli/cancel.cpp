@@ -25,13 +25,16 @@ void cancel(session& s, const engine::run_row& row, const std::string& why) {
   using outcome = engine::message_result::outcome;
   switch (answer.messages.front().how) {
     case outcome::accepted:
-    case outcome::repeated: return;
+    case outcome::repeated:
+      return;
     case outcome::ended:
-      throw error(codes::run_ended, fmt::format("run {} has ended: it is {}", call_of(row),
-                                                text_of(row.state)), row.run.text());
+      throw error(codes::run_ended,
+                  fmt::format("run {} has ended: it is {}", call_of(row), text_of(row.state)),
+                  row.run.text());
     case outcome::full:
-      throw error(codes::inbox_full, fmt::format("{} messages wait for run {} already",
-                                                 engine::limits::inbox_per_chain, call_of(row)),
+      throw error(codes::inbox_full,
+                  fmt::format("{} messages wait for run {} already",
+                              engine::limits::inbox_per_chain, call_of(row)),
                   row.run.text());
     case outcome::unknown:
       throw error(codes::unknown_run, fmt::format("run {} is gone", call_of(row)), row.run.text());
@@ -47,14 +50,18 @@ action declare_cancel(CLI::App& flags) {
   };
   const auto o = std::make_shared<options>();
   flags.add_option("RUN", o->runs, "keys or ids; - reads them from standard input")
-      ->required()->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+      ->required()
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   flags.add_option("--why", o->why, "kept in the history")->type_name("TEXT");
   return [o](session& s) -> int {
-    return act_on(s, o->runs, {.verb = "cancel", .did = "cancel asked for", .type = "accepted",
-                               .one = [&](const engine::run_row& row) {
-                                 cancel(s, row, o->why);
-                                 return row.run.text();
-                               }});
+    return act_on(s, o->runs,
+                  {.verb = "cancel",
+                   .did = "cancel asked for",
+                   .type = "accepted",
+                   .one = [&](const engine::run_row& row) {
+                     cancel(s, row, o->why);
+                     return row.run.text();
+                   }});
   };
 }
 

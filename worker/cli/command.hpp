@@ -25,7 +25,7 @@ struct command {
   std::string_view usage;    // the usual call
   std::string_view examples[3];
   opening journal;
-  std::string_view document; // the `$type` that -o json prints; empty: none
+  std::string_view document;  // the `$type` that -o json prints; empty: none
   /// Adds its flags, and gives what runs once they are read.
   action (*declare)(CLI::App& flags);
 };

@@ -8,6 +8,7 @@ namespace fermata::cli {
 
 namespace {
 
+// clang-format off
 constexpr command all[] = {
     {"start", "Runs", "Start a run of a workflow", "fermata start WORKFLOW [INPUT-JSON | @FILE | -]",
      {R"(fermata start place_order '{"id":"42","sku":"abc","cents":990}' --key order-42)",
@@ -85,6 +86,7 @@ constexpr command all[] = {
      {"fermata help show", "fermata help FER-1203", "fermata help --json"},
      opening::none, "commands", declare_help},
 };
+// clang-format on
 
 }  // namespace
 

@@ -37,16 +37,20 @@ void bash(std::ostream& out) {
   for (const command& one : commands()) names.emplace_back(one.name);
   out << "# fermata completion for bash: source <(fermata completion bash)\n"
          "_fermata() {\n"
-         "  local word=\"${COMP_WORDS[COMP_CWORD]}\" before=\"${COMP_WORDS[COMP_CWORD-1]}\" verb=\"\" i\n"
+         "  local word=\"${COMP_WORDS[COMP_CWORD]}\" before=\"${COMP_WORDS[COMP_CWORD-1]}\" "
+         "verb=\"\" i\n"
          "  for ((i = 1; i < COMP_CWORD; i++)); do\n"
          "    case \"${COMP_WORDS[i]}\" in -*) ;; *) verb=\"${COMP_WORDS[i]}\"; break ;; esac\n"
          "  done\n"
          "  case \"$before\" in\n"
-         "    -o|--output) COMPREPLY=($(compgen -W 'table wide json jsonl ids' -- \"$word\")); return ;;\n"
+         "    -o|--output) COMPREPLY=($(compgen -W 'table wide json jsonl ids' -- \"$word\")); "
+         "return ;;\n"
          "    --time) COMPREPLY=($(compgen -W 'relative iso raw' -- \"$word\")); return ;;\n"
-         "    --state) COMPREPLY=($(compgen -W 'waiting_to_start running compensating completed failed "
+         "    --state) COMPREPLY=($(compgen -W 'waiting_to_start running compensating completed "
+         "failed "
          "cancelled terminated continued expired' -- \"$word\")); return ;;\n"
-         "    --attention) COMPREPLY=($(compgen -W 'any none blocked quarantined paused needs_attention' -- \"$word\")); return ;;\n"
+         "    --attention) COMPREPLY=($(compgen -W 'any none blocked quarantined paused "
+         "needs_attention' -- \"$word\")); return ;;\n"
          "  esac\n"
          "  case \"$verb\" in\n";
   out << "    '') COMPREPLY=($(compgen -W " << quoted(join(names, " ")) << " -- \"$word\")) ;;\n";
@@ -56,7 +60,8 @@ void bash(std::ostream& out) {
     if (one.name == "completion")
       out << "        *) COMPREPLY=($(compgen -W 'bash zsh fish' -- \"$word\")) ;;\n";
     else if (one.name == "help")
-      out << "        *) COMPREPLY=($(compgen -W " << quoted(join(names, " ")) << " -- \"$word\")) ;;\n";
+      out << "        *) COMPREPLY=($(compgen -W " << quoted(join(names, " "))
+          << " -- \"$word\")) ;;\n";
     else if (takes_run(one))
       out << "        *) COMPREPLY=($(compgen -W \"$(fermata list -o ids --limit 50 2>/dev/null)\" "
              "-- \"$word\")) ;;\n";
@@ -68,7 +73,8 @@ void bash(std::ostream& out) {
 }
 
 void zsh(std::ostream& out) {
-  out << "#compdef fermata\n# fermata completion for zsh\n_fermata() {\n  local -a verbs\n  verbs=(\n";
+  out << "#compdef fermata\n# fermata completion for zsh\n_fermata() {\n  local -a verbs\n  "
+         "verbs=(\n";
   for (const command& one : commands())
     out << "    " << quoted(fmt::format("{}:{}", one.name, one.summary)) << '\n';
   out << "  )\n  if (( CURRENT == 2 )); then _describe command verbs; return; fi\n"
@@ -113,7 +119,8 @@ action declare_completion(CLI::App& flags) {
     else if (*shell == "fish")
       fish(s.out());
     else
-      throw usage_error(fmt::format("completion is for bash, zsh or fish, not '{}'", clean(*shell)));
+      throw usage_error(
+          fmt::format("completion is for bash, zsh or fish, not '{}'", clean(*shell)));
     return done;
   };
 }

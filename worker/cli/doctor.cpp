@@ -23,8 +23,8 @@ using checkups = std::vector<checkup>;
 /// "sqlite:orders.db?durability=normal" as "orders.db".
 std::string path_of(const std::string& address) {
   if (!address.starts_with("sqlite:")) return {};
-  return address.substr(7, address.find('?') == std::string::npos ? std::string::npos
-                                                                   : address.find('?') - 7);
+  return address.substr(
+      7, address.find('?') == std::string::npos ? std::string::npos : address.find('?') - 7);
 }
 
 std::string one_value(session& s, const std::string& statement) {
@@ -70,9 +70,10 @@ void check_locks(checkups& all, const std::string& path) {
   const std::vector<opener> openers = openers_of(path);
   for (const opener& one : openers)
     if (one.state == 'T' || one.state == 't')
-      all.push_back({"processes", verdict::warning,
-                     fmt::format("process {} ({}) is stopped and may hold a lock: kill -CONT {}, or end it",
-                                 one.pid, clean(one.name), one.pid)});
+      all.push_back(
+          {"processes", verdict::warning,
+           fmt::format("process {} ({}) is stopped and may hold a lock: kill -CONT {}, or end it",
+                       one.pid, clean(one.name), one.pid)});
   if (!is_locked(lock)) {
     all.push_back({"write lock", verdict::well, "free"});
     return;
@@ -94,7 +95,8 @@ void check_log(checkups& all, const engine::store_info& info, const std::vector<
     return;
   }
   std::vector<std::string> names;
-  for (const opener& one : openers) names.push_back(fmt::format("{} ({})", one.pid, clean(one.name)));
+  for (const opener& one : openers)
+    names.push_back(fmt::format("{} ({})", one.pid, clean(one.name)));
   all.push_back({"write-ahead log", verdict::warning,
                  fmt::format("{}: a long reader keeps checkpoints from emptying it. {}", size,
                              names.empty() ? "No process of this user has it open now"
@@ -119,27 +121,33 @@ void check_sqlite(checkups& all, session& s, const std::vector<opener>& openers)
     all.push_back({"SQLite", verdict::well, version});
   else if (foreign.empty())
     all.push_back({"SQLite", verdict::well,
-                   version + ", which has the WAL-reset bug (mended in 3.51.3); our processes avoid "
-                             "it by their lock, and no foreign one has the journal open"});
+                   version +
+                       ", which has the WAL-reset bug (mended in 3.51.3); our processes avoid "
+                       "it by their lock, and no foreign one has the journal open"});
   else
-    all.push_back({"SQLite", verdict::bad,
-                   fmt::format("{} has the WAL-reset bug, and processes that don't take our lock have "
-                               "the journal open: {}. If one of them writes, data may be lost: close "
-                               "it, or write through fermata::sqlite_transaction",
-                               version, join(foreign, ", "))});
+    all.push_back(
+        {"SQLite", verdict::bad,
+         fmt::format("{} has the WAL-reset bug, and processes that don't take our lock have "
+                     "the journal open: {}. If one of them writes, data may be lost: close "
+                     "it, or write through fermata::sqlite_transaction",
+                     version, join(foreign, ", "))});
 }
 
 void check_clock(checkups& all, session& s) {
   const std::string newest = one_value(
-      s, "select cast(strftime('%s', max(at)) as text) as newest from fermata_events where lsn > "
-         "(select max(lsn) - 1000 from fermata_events)");
+      s,
+      "select cast(strftime('%s', max(at)) as text) as newest from fermata_events where lsn > "
+      "(select max(lsn) - 1000 from fermata_events)");
   const std::string now = one_value(s, "select strftime('%s', 'now') as now");
   if (newest.empty() || now.empty()) return;
-  const std::int64_t ahead = std::strtoll(newest.c_str(), nullptr, 10) - std::strtoll(now.c_str(), nullptr, 10);
+  const std::int64_t ahead =
+      std::strtoll(newest.c_str(), nullptr, 10) - std::strtoll(now.c_str(), nullptr, 10);
   if (ahead > 2)
-    all.push_back({"clock", verdict::warning,
-                   fmt::format("the newest event is {} ahead of this host's clock, so timers wait for "
-                               "it; set the clock right", coarse_text(ahead * 1'000'000))});
+    all.push_back(
+        {"clock", verdict::warning,
+         fmt::format("the newest event is {} ahead of this host's clock, so timers wait for "
+                     "it; set the clock right",
+                     coarse_text(ahead * 1'000'000))});
   else
     all.push_back({"clock", verdict::well, "not behind the newest event"});
 }
@@ -150,8 +158,8 @@ void check_workers(checkups& all, session& s) {
   std::map<std::string, int> builds;
   for (const engine::worker_row& worker : must(s.store().workers())) {
     if (worker.gone) continue;
-    const std::string text = fmt::format("{} (process {} on {})", worker.id.text(), worker.pid,
-                                         clean(worker.host));
+    const std::string text =
+        fmt::format("{} (process {} on {})", worker.id.text(), worker.pid, clean(worker.host));
     if (worker.dead) {
       if (worker.owned > 0)
         all.push_back({"workers", verdict::warning,
@@ -159,7 +167,7 @@ void check_workers(checkups& all, session& s) {
                                    count_of(worker.owned, "run is", "runs are"))});
       continue;
     }
-    if (worker.lease_until != 0 && worker.lease_until < boot_now) {
+    if (worker.owned > 0 && worker.lease_until != 0 && worker.lease_until < boot_now) {
       all.push_back({"workers", verdict::warning,
                      fmt::format("{} stopped renewing {} ago: is it frozen?", text,
                                  span_text(boot_now - worker.lease_until))});
@@ -168,11 +176,12 @@ void check_workers(checkups& all, session& s) {
     ++alive;
     ++builds[worker.build];
   }
-  all.push_back({"workers", verdict::well,
-                 alive == 0 ? "none is alive"
-                            : fmt::format("{} alive{}", alive,
-                                          builds.size() > 1 ? fmt::format(", of {} builds", builds.size())
-                                                            : "")});
+  all.push_back(
+      {"workers", verdict::well,
+       alive == 0
+           ? "none is alive"
+           : fmt::format("{} alive{}", alive,
+                         builds.size() > 1 ? fmt::format(", of {} builds", builds.size()) : "")});
 }
 
 checkups examine(session& s) {
@@ -191,13 +200,16 @@ checkups examine(session& s) {
     if (!path.empty() && !fs::exists(path, none)) throw;
     return all;
   }
-  all.push_back({"journal", verdict::well,
-                 fmt::format("schema {}, format {}, written by {}, {}", info.schema_version,
-                             info.format_level, clean(info.written_by), bytes_text(info.file_bytes))});
-  all.push_back({"durability", info.durability == "full" || info.kind == "memory" ? verdict::well : verdict::warning,
-                 info.durability == "full" ? "full: every success answer is on the disk"
-                 : info.kind == "memory" ? "none: it is in memory"
-                                         : info.durability + ": a power cut may take the last commits"});
+  all.push_back(
+      {"journal", verdict::well,
+       fmt::format("schema {}, format {}, written by {}, {}", info.schema_version,
+                   info.format_level, clean(info.written_by), bytes_text(info.file_bytes))});
+  all.push_back(
+      {"durability",
+       info.durability == "full" || info.kind == "memory" ? verdict::well : verdict::warning,
+       info.durability == "full" ? "full: every success answer is on the disk"
+       : info.kind == "memory"   ? "none: it is in memory"
+                                 : info.durability + ": a power cut may take the last commits"});
   if (!path.empty()) {
     const std::vector<opener> openers = openers_of(path);
     check_log(all, info, openers);
@@ -216,9 +228,14 @@ void print_table(session& s, const checkups& all) {
   table t = s.make_table({{"", false, 7}, {"LOOKED AT", false, 9}, {"FOUND", false, 24, true}});
   const std::size_t room = s.width() == 0 ? 10'000 : s.width() > 60 ? s.width() - 29 : 40;
   for (const checkup& one : all)
-    t.add({{one.how == verdict::well ? "✓" : one.how == verdict::warning ? "! warning" : "✗ bad",
-            one.how == verdict::well ? tint::green : one.how == verdict::warning ? tint::yellow : tint::red},
-           {one.what}, {join(wrapped(one.sentence, room), "\n")}});
+    t.add({{one.how == verdict::well      ? "✓"
+            : one.how == verdict::warning ? "! warning"
+                                          : "✗ bad",
+            one.how == verdict::well      ? tint::green
+            : one.how == verdict::warning ? tint::yellow
+                                          : tint::red},
+           {one.what},
+           {join(wrapped(one.sentence, room), "\n")}});
   t.print(s.out());
 }
 
@@ -227,14 +244,16 @@ void print_table(session& s, const checkups& all) {
 action declare_doctor(CLI::App&) {
   return [](session& s) -> int {
     const checkups all = examine(s);
-    const bool sick = std::ranges::any_of(all, [](const auto& one) { return one.how == verdict::bad; });
+    const bool sick =
+        std::ranges::any_of(all, [](const auto& one) { return one.how == verdict::bad; });
     if (s.as_json()) {
       boost::json::object out = document("diagnosis");
       out["journal"] = s.address();
       out["well"] = !sick;
       boost::json::array& list = out["checks"].emplace_array();
       for (const checkup& one : all)
-        list.push_back({{"what", one.what}, {"verdict", verdict_text(one.how)}, {"sentence", one.sentence}});
+        list.push_back(
+            {{"what", one.what}, {"verdict", verdict_text(one.how)}, {"sentence", one.sentence}});
       s.print(out);
     } else {
       print_table(s, all);

@@ -13,7 +13,7 @@ enum class verdict { well, warning, bad };
 
 /// One look at one thing.
 struct checkup {
-  std::string what;      // "disk"
+  std::string what;  // "disk"
   verdict how = verdict::well;
   std::string sentence;  // with what to do, unless it is well
 };
@@ -22,8 +22,8 @@ struct checkup {
 struct opener {
   std::int64_t pid = 0;
   std::string name;
-  char state = '?';      // of /proc: R S D T Z
-  bool locks = false;    // it has the lock file open: one of ours
+  char state = '?';    // of /proc: R S D T Z
+  bool locks = false;  // it has the lock file open: one of ours
 };
 
 /// Those that may be seen by this user; not this process.

@@ -47,8 +47,8 @@ std::vector<opener> openers_of(const std::string& path) {
     one.pid = std::strtoll(name.c_str(), nullptr, 10);
     bool opens = false;
     std::error_code refused;
-    for (fs::directory_iterator file(process->path() / "fd", refused), last; !refused && file != last;
-         file.increment(refused)) {
+    for (fs::directory_iterator file(process->path() / "fd", refused), last;
+         !refused && file != last; file.increment(refused)) {
       std::error_code gone;
       const std::string target = fs::read_symlink(file->path(), gone).string();
       opens = opens || target == real;
@@ -65,7 +65,7 @@ std::vector<opener> openers_of(const std::string& path) {
 bool is_locked(const std::string& path) {
   const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (file < 0) return false;
-  struct flock asked {};
+  struct flock asked{};
   asked.l_type = F_WRLCK;
   asked.l_whence = SEEK_SET;
   const bool held = fcntl(file, F_OFD_GETLK, &asked) == 0 && asked.l_type != F_UNLCK;
@@ -74,7 +74,7 @@ bool is_locked(const std::string& path) {
 }
 
 std::string bad_file_system(const std::string& path) {
-  struct statfs about {};
+  struct statfs about{};
   if (statfs(path.c_str(), &about) != 0) return {};
   constexpr std::array<std::pair<std::uint32_t, const char*>, 6> bad{{{NFS_SUPER_MAGIC, "NFS"},
                                                                       {SMB_SUPER_MAGIC, "SMB"},

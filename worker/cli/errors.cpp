@@ -8,9 +8,7 @@
 
 namespace fermata::cli {
 
-whole_error usage_error(const std::string& sentence) {
-  return whole_error(codes::usage, sentence);
-}
+whole_error usage_error(const std::string& sentence) { return whole_error(codes::usage, sentence); }
 
 whole_error refusal(const code_info& code, const std::string& sentence, std::string run) {
   return whole_error(code, sentence, std::move(run));
@@ -21,14 +19,20 @@ int exit_code_of(std::string_view fer_code) {
     std::string_view fer;
     int code;
   };
-  static constexpr std::array all{
-      mapping{codes::wait_over, timed_out},        mapping{codes::key_conflict, not_allowed},
-      mapping{codes::unknown_run, not_found},      mapping{codes::run_ended, not_allowed},
-      mapping{codes::unknown_workflow, not_found}, mapping{codes::bad_input, bad_usage},
-      mapping{codes::ambiguous_id, bad_usage},     mapping{codes::bad_key, bad_usage},
-      mapping{codes::not_allowed_now, not_allowed}, mapping{codes::text_too_long, bad_usage},
-      mapping{codes::bad_address, bad_usage},      mapping{codes::not_a_journal, not_found},
-      mapping{codes::usage, bad_usage},            mapping{codes::no_journal, bad_usage}};
+  static constexpr std::array all{mapping{codes::wait_over, timed_out},
+                                  mapping{codes::key_conflict, not_allowed},
+                                  mapping{codes::unknown_run, not_found},
+                                  mapping{codes::run_ended, not_allowed},
+                                  mapping{codes::unknown_workflow, not_found},
+                                  mapping{codes::bad_input, bad_usage},
+                                  mapping{codes::ambiguous_id, bad_usage},
+                                  mapping{codes::bad_key, bad_usage},
+                                  mapping{codes::not_allowed_now, not_allowed},
+                                  mapping{codes::text_too_long, bad_usage},
+                                  mapping{codes::bad_address, bad_usage},
+                                  mapping{codes::not_a_journal, not_found},
+                                  mapping{codes::usage, bad_usage},
+                                  mapping{codes::no_journal, bad_usage}};
   const auto* found = std::ranges::find(all, fer_code, &mapping::fer);
   return found == all.end() ? failed : found->code;
 }
@@ -47,13 +51,16 @@ std::string bare_message(std::string_view message) {
 
 std::string sentence_of(const error& problem) {
   std::string text = bare_message(problem.what());
+  const std::size_t end = std::min(text.find('\n'), text.size());
+  const std::string below = text.substr(end);  // a place that is pointed at
+  text.resize(end);
   const code_info* known = code_named(problem.code());
   const bool whole = dynamic_cast<const whole_error*>(&problem) != nullptr;
   if (whole)
     text += text.ends_with('?') || text.ends_with('!') ? "" : ".";
   else if (known != nullptr)
     text += ". " + std::string(known->remedy);
-  return text + " [" + problem.code() + "]";
+  return text + " [" + problem.code() + "]" + below;
 }
 
 void check(const absl::Status& status, const std::string& run) { detail::raise(status, run); }

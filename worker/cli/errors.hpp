@@ -41,7 +41,7 @@ class whole_error : public error {
   using error::error;
 };
 
-whole_error usage_error(const std::string& sentence);             // FER-4001
+whole_error usage_error(const std::string& sentence);  // FER-4001
 whole_error refusal(const code_info& code, const std::string& sentence, std::string run = {});
 
 int exit_code_of(std::string_view fer_code);

@@ -13,7 +13,8 @@ std::string id_text(const std::string& sixteen) {
   return sixteen.size() == 16 ? engine::run_id::of(engine::ulid::from_view(sixteen)).text() : "";
 }
 std::string message_text(const std::string& sixteen) {
-  return sixteen.size() == 16 ? engine::message_id::of(engine::ulid::from_view(sixteen)).text() : "";
+  return sixteen.size() == 16 ? engine::message_id::of(engine::ulid::from_view(sixteen)).text()
+                              : "";
 }
 
 template <class Texts>
@@ -24,10 +25,14 @@ json::array texts_json(const Texts& texts) {
 }
 
 json::object started_json(const pb::started& d, const showing& how) {
-  json::object out{{"chain", id_text(d.chain())},   {"origin", id_text(d.origin())},
-                   {"namespace", d.tenant()},       {"queue", d.queue()},
-                   {"priority", d.priority()},      {"key", d.key()},
-                   {"build", d.build()},            {"format_level", d.format_level()},
+  json::object out{{"chain", id_text(d.chain())},
+                   {"origin", id_text(d.origin())},
+                   {"namespace", d.tenant()},
+                   {"queue", d.queue()},
+                   {"priority", d.priority()},
+                   {"key", d.key()},
+                   {"build", d.build()},
+                   {"format_level", d.format_level()},
                    {"requested", time_json(d.requested_us(), how)},
                    {"deadline", time_json(d.deadline_us(), how)}};
   if (!d.parent().empty()) {
@@ -41,9 +46,10 @@ json::object started_json(const pb::started& d, const showing& how) {
 }
 
 json::object step_json(const pb::step_outcome& d, const showing& how) {
-  json::object out{{"operation_kind", text_of(static_cast<engine::operation_kind>(d.operation_kind()))},
-                   {"attempts", d.attempts()},
-                   {"started", time_json(d.started_us(), how)}};
+  json::object out{
+      {"operation_kind", text_of(static_cast<engine::operation_kind>(d.operation_kind()))},
+      {"attempts", d.attempts()},
+      {"started", time_json(d.started_us(), how)}};
   if (d.first_started_us() != 0) out["first_started"] = time_json(d.first_started_us(), how);
   if (d.has_why()) out["why"] = failure_json(d.why());
   if (d.input_left_out()) out["input_left_out"] = true;
@@ -111,39 +117,53 @@ json::object care_json(const pb::details& d) {
 
 json::object details_json(const pb::details& d, const showing& how) {
   switch (d.of_case()) {
-    case pb::details::kStarted: return started_json(d.started(), how);
-    case pb::details::kStep: return step_json(d.step(), how);
+    case pb::details::kStarted:
+      return started_json(d.started(), how);
+    case pb::details::kStep:
+      return step_json(d.step(), how);
     case pb::details::kTimer:
       return {{"due", time_json(d.timer().due_us(), how)},
               {"asked_ms", d.timer().asked_ms()},
               {"purpose", d.timer().purpose() == 1 ? "patience" : "sleep"}};
     case pb::details::kChild:
-    case pb::details::kChildEnd: return child_json(d);
+    case pb::details::kChildEnd:
+      return child_json(d);
     case pb::details::kSent:
     case pb::details::kSignal:
-    case pb::details::kCancel: return message_json(d, how);
+    case pb::details::kCancel:
+      return message_json(d, how);
     case pb::details::kCompensation:
       return {{"undoes", d.compensation().undoes()},
               {"max_attempts", d.compensation().options().max_attempts()}};
-    case pb::details::kCancelRequest: return {{"target", d.cancel_request().target()}};
-    case pb::details::kAttempt: return attempt_json(d.attempt(), how);
+    case pb::details::kCancelRequest:
+      return {{"target", d.cancel_request().target()}};
+    case pb::details::kAttempt:
+      return attempt_json(d.attempt(), how);
     case pb::details::kOwner:
     case pb::details::kFailing:
-    case pb::details::kAct: return care_json(d);
-    case pb::details::kEnded: return ended_json(d.ended());
+    case pb::details::kAct:
+      return care_json(d);
+    case pb::details::kEnded:
+      return ended_json(d.ended());
     case pb::details::kWritten:
-    case pb::details::OF_NOT_SET: break;
+    case pb::details::OF_NOT_SET:
+      break;
   }
   return {};
 }
 
 std::string_view class_text(engine::event_class of) {
   switch (of) {
-    case engine::event_class::start: return "start";
-    case engine::event_class::command: return "command";
-    case engine::event_class::outcome: return "outcome";
-    case engine::event_class::note: return "note";
-    case engine::event_class::end: return "end";
+    case engine::event_class::start:
+      return "start";
+    case engine::event_class::command:
+      return "command";
+    case engine::event_class::outcome:
+      return "outcome";
+    case engine::event_class::note:
+      return "note";
+    case engine::event_class::end:
+      return "end";
   }
   return "";
 }

@@ -60,9 +60,11 @@ void teller::tell_command(const engine::event& what, told_event& out) {
       out.colour = tint::cyan;
       const std::string length =
           d.asked_ms() != 0 ? span_text(d.asked_ms() * 1000) : span_text(d.due_us() - what.at);
-      out.subject = d.purpose() == 1 ? fmt::format("for signal {}", clean(what.name)) : std::string();
-      append(out.subject, (d.purpose() == 1 ? "at most " : "") + length, d.purpose() == 1 ? ", " : "");
-      append(out.subject, "until " + iso_text(d.due_us()), ", ");
+      const std::string until = how_.times == time_style::relative
+                                    ? ""
+                                    : ", until " + time_text(d.due_us(), now_, how_.times);
+      out.subject = d.purpose() == 1 ? "for signal " + clean(what.name) : length + until;
+      if (d.purpose() == 1) out.input = "at most " + length + until;
       break;
     }
     case event_kind::child_started:
@@ -71,7 +73,9 @@ void teller::tell_command(const engine::event& what, told_event& out) {
       out.colour = tint::blue;
       out.outcome = id_text(what.details.child().child());
       break;
-    case event_kind::marker: out.what = "patched"; break;
+    case event_kind::marker:
+      out.what = "patched";
+      break;
     case event_kind::published:
       out.what = "published";
       out.outcome = shown(what.value);
@@ -87,7 +91,7 @@ void teller::tell_command(const engine::event& what, told_event& out) {
       break;
     case event_kind::compensation_registered:
       out.what = "compensation";
-      out.input = shown(what.value);
+      out.input = shown(what.value.present() ? what.value : what.input);
       if (const std::string& of = what.details.compensation().undoes_operation(); !of.empty())
         out.outcome = "undoes " + (name_of(of).empty() ? "operation " + of : name_of(of));
       break;
@@ -118,7 +122,7 @@ void teller::tell_step(const engine::event& what, told_event& out) {
   if (what.kind == event_kind::step_completed) {
     out.what = what.operation.starts_with("c.") ? "undone" : "step done";
     out.colour = tint::green;
-    out.outcome = shown(what.value);
+    if (what.value.bytes != "null") out.outcome = shown(what.value);
     append(out.outcome, tries);
     return;
   }
@@ -153,7 +157,8 @@ void teller::tell_attempt(const engine::event& what, told_event& out) {
   if (what.kind == event_kind::suspicion) {
     out.what = "suspicion";
     out.colour = tint::yellow;
-    out.outcome = "its worker died while it was executing" + std::string(d.alone() ? ", alone" : "");
+    out.outcome =
+        "its worker died while it was executing" + std::string(d.alone() ? ", alone" : "");
     return;
   }
   const bool crashed = what.kind == event_kind::attempt_crashed;
@@ -265,9 +270,15 @@ void teller::tell_end(const engine::event& what, told_event& out) {
 told_event teller::tell(const engine::event& what) {
   told_event out;
   switch (engine::class_of(what.kind)) {
-    case engine::event_class::start: tell_start(what, out); break;
-    case engine::event_class::command: tell_command(what, out); break;
-    case engine::event_class::end: tell_end(what, out); break;
+    case engine::event_class::start:
+      tell_start(what, out);
+      break;
+    case engine::event_class::command:
+      tell_command(what, out);
+      break;
+    case engine::event_class::end:
+      tell_end(what, out);
+      break;
     case engine::event_class::outcome:
       if (what.kind <= event_kind::step_cancelled)
         tell_step(what, out);

@@ -12,11 +12,11 @@ namespace fermata::cli {
 
 /// One event as people read it.
 struct told_event {
-  std::string what;      // "step done"
+  std::string what;  // "step done"
   tint colour = tint::plain;
-  std::string subject;   // "charge_card"
-  std::string input;     // what went in, one line
-  std::string outcome;   // what came out, or went wrong
+  std::string subject;  // "charge_card"
+  std::string input;    // what went in, one line
+  std::string outcome;  // what came out, or went wrong
   std::optional<std::int64_t> took_us;
   std::optional<std::int64_t> waited_us;
 };

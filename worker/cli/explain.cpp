@@ -41,7 +41,8 @@ void print_explanation(session& s, const engine::run_row& row, const explanation
   }
   if (!e.next.empty()) s.out() << '\n';
   for (const std::string& one : e.next)
-    s.out() << (&one == &e.next.front() ? "  Next: " : "        ") << s.paint(one, tint::cyan) << '\n';
+    s.out() << (&one == &e.next.front() ? "  Next: " : "        ") << s.paint(one, tint::cyan)
+            << '\n';
 }
 
 }  // namespace
@@ -49,7 +50,8 @@ void print_explanation(session& s, const engine::run_row& row, const explanation
 action declare_explain(CLI::App& flags) {
   const auto runs = std::make_shared<std::vector<std::string>>();
   flags.add_option("RUN", *runs, "keys or ids; - reads them from standard input")
-      ->required()->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+      ->required()
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   return [runs](session& s) -> int {
     bool first = true;
     for (const engine::run_row& row : find_all(s, *runs)) {

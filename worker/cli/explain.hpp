@@ -19,10 +19,10 @@ struct in_flight {
   std::string name;
   std::string place;
   engine::time_us since = 0;
-  engine::time_us due = 0;    // of a timer, or of the next attempt; 0: none
-  int attempts = 0;           // that have failed
-  bool executing = false;     // an attempt is under way
-  std::string error;          // of the last attempt
+  engine::time_us due = 0;  // of a timer, or of the next attempt; 0: none
+  int attempts = 0;         // that have failed
+  bool executing = false;   // an attempt is under way
+  std::string error;        // of the last attempt
   std::string queue;
   engine::run_id child;
   engine::run_state child_state = engine::run_state::running;
@@ -38,12 +38,12 @@ struct run_facts {
   std::vector<engine::serving_row> serving;
   std::optional<engine::worker_row> owner;  // also when it is dead
   std::vector<in_flight> operations;
-  pb::operator_act last_act;                // who paused it
+  pb::operator_act last_act;  // who paused it
   engine::time_us last_act_at = 0;
   engine::position_t events = 0;
   engine::time_us last_event_at = 0;
-  std::string last_event;                   // "step 'charge_card'"
-  std::string damage;                       // the journal can't be read behind an event
+  std::string last_event;  // "step 'charge_card'"
+  std::string damage;      // the journal can't be read behind an event
   bool copied = false;
 
   bool served_now(std::string_view kind, std::string_view name) const;
@@ -53,10 +53,10 @@ struct run_facts {
 run_facts facts_of(session& s, const engine::run_row& row);
 
 struct explanation {
-  std::string reason;                  // a word for programs: "waits_for_signal"
+  std::string reason;  // a word for programs: "waits_for_signal"
   std::string sentence;
   std::vector<std::string> evidence;
-  std::vector<std::string> next;       // commands to type
+  std::vector<std::string> next;  // commands to type
 };
 
 /// Always has an answer.

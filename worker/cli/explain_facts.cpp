@@ -22,28 +22,35 @@ class folding {
     switch (what.kind) {
       case event_kind::timer_set: {
         const pb::timer_set& d = what.details.timer();
-        in_flight& op = begin(what, d.purpose() == 1 ? in_flight::what::receive
-                                                     : in_flight::what::sleep);
+        in_flight& op =
+            begin(what, d.purpose() == 1 ? in_flight::what::receive : in_flight::what::sleep);
         op.due = d.due_us();
         break;
       }
       case event_kind::child_started:
-        begin(what, in_flight::what::child).child = engine::run_id::of(
-            engine::ulid::from_view(what.details.child().child()));
+        begin(what, in_flight::what::child).child =
+            engine::run_id::of(engine::ulid::from_view(what.details.child().child()));
         break;
       case event_kind::step_scheduled:
       case event_kind::attempt_started:
       case event_kind::attempt_failed:
       case event_kind::attempt_crashed:
-      case event_kind::suspicion: attempt(what); break;
+      case event_kind::suspicion:
+        attempt(what);
+        break;
       case event_kind::step_completed:
       case event_kind::step_failed:
       case event_kind::step_cancelled:
       case event_kind::timer_fired:
       case event_kind::child_completed:
-      case event_kind::child_failed: open_.erase(what.operation); break;
-      case event_kind::signal_received: signalled(what.name); break;
-      default: break;
+      case event_kind::child_failed:
+        open_.erase(what.operation);
+        break;
+      case event_kind::signal_received:
+        signalled(what.name);
+        break;
+      default:
+        break;
     }
   }
   std::vector<in_flight> operations() const {
@@ -65,8 +72,8 @@ class folding {
   }
   void attempt(const engine::event& what) {
     const pb::attempt& d = what.details.attempt();
-    in_flight& op = open_.contains(what.operation) ? open_[what.operation]
-                                                   : begin(what, in_flight::what::step);
+    in_flight& op =
+        open_.contains(what.operation) ? open_[what.operation] : begin(what, in_flight::what::step);
     if (!d.step().empty()) op.name = clean(d.step());
     if (!what.place.empty()) op.place = clean(what.place);
     if (!d.queue().empty()) op.queue = clean(d.queue());
@@ -123,14 +130,13 @@ void fold(session& s, run_facts& facts) {
 }  // namespace
 
 bool run_facts::served_now(std::string_view kind, std::string_view name) const {
-  return std::ranges::any_of(serving, [&](const auto& row) {
-    return row.alive && row.kind == kind && row.name == name;
-  });
+  return std::ranges::any_of(
+      serving, [&](const auto& row) { return row.alive && row.kind == kind && row.name == name; });
 }
 
 bool run_facts::ever_served(std::string_view kind, std::string_view name) const {
-  return std::ranges::any_of(
-      serving, [&](const auto& row) { return row.kind == kind && row.name == name; });
+  return std::ranges::any_of(serving,
+                             [&](const auto& row) { return row.kind == kind && row.name == name; });
 }
 
 run_facts facts_of(session& s, const engine::run_row& row) {

@@ -34,19 +34,26 @@ explanation ended(session& s, const run_facts& f) {
   const engine::run_row& row = f.row;
   const std::string call = call_of(row);
   explanation out{.reason = std::string(text_of(row.state))};
-  const std::string when = fmt::format("{} {}, after {}", text_of(row.state), s.time(row.ended),
-                                       span_text(row.ended - (row.started ? row.started : row.ended)));
-  out.sentence = fmt::format("{} {}{}.", call, when, row.error.empty() ? "" : ": " + clean(row.error));
+  const std::string when =
+      fmt::format("{} {}, after {}", text_of(row.state), s.time(row.ended),
+                  span_text(row.ended - (row.started ? row.started : row.ended)));
+  out.sentence =
+      fmt::format("{} {}{}.", call, when, row.error.empty() ? "" : ": " + clean(row.error));
   if (row.next_run != engine::run_id{})
     out.evidence.push_back("it goes on as " + row.next_run.text());
   switch (row.state) {
-    case engine::run_state::completed: out.next = {"fermata result " + call}; break;
-    case engine::run_state::continued: out.next = {"fermata explain " + row.next_run.text()}; break;
+    case engine::run_state::completed:
+      out.next = {"fermata result " + call};
+      break;
+    case engine::run_state::continued:
+      out.next = {"fermata explain " + row.next_run.text()};
+      break;
     case engine::run_state::expired:
       out.evidence.emplace_back("no worker took it before its not_after passed");
       out.next = {"fermata status"};
       break;
-    default: out.next = {"fermata show " + call, "fermata retry " + call};
+    default:
+      out.next = {"fermata show " + call, "fermata retry " + call};
   }
   return out;
 }
@@ -57,20 +64,27 @@ maybe because_of_attention(session& s, const run_facts& f) {
   explanation out{.reason = std::string(text_of(row.attention))};
   if (!row.report.empty()) out.evidence.push_back(clean(row.report));
   switch (row.attention) {
-    case engine::attention::none: return std::nullopt;
+    case engine::attention::none:
+      return std::nullopt;
     case engine::attention::blocked:
-      out.sentence = fmt::format("{} is blocked: the workflow's code has changed and no longer fits "
-                                 "what the journal has. Nothing is lost and nothing has failed.", call);
+      out.sentence = fmt::format(
+          "{} is blocked: the workflow's code has changed and no longer fits "
+          "what the journal has. Nothing is lost and nothing has failed.",
+          call);
       if (!row.build.empty()) out.evidence.push_back("begun by build " + clean(row.build));
       for (const auto& worker : f.workers)
         if (worker.build == row.build)
-          out.evidence.push_back("a worker of that build is alive and may take it: " + worker.id.text());
-      out.next = {"fermata show " + call,
-                  "fermata retry " + call + "    (when code that fits is deployed; see ctx.patched())"};
+          out.evidence.push_back("a worker of that build is alive and may take it: " +
+                                 worker.id.text());
+      out.next = {
+          "fermata show " + call,
+          "fermata retry " + call + "    (when code that fits is deployed; see ctx.patched())"};
       break;
     case engine::attention::quarantined:
-      out.sentence = fmt::format("{} is quarantined: an operation took its worker down too often.", call);
-      out.next = {"fermata show " + call, "fermata retry " + call + "    (when the step is mended)"};
+      out.sentence =
+          fmt::format("{} is quarantined: an operation took its worker down too often.", call);
+      out.next = {"fermata show " + call,
+                  "fermata retry " + call + "    (when the step is mended)"};
       break;
     case engine::attention::paused:
       out.sentence = fmt::format("{} is paused.", call);
@@ -81,8 +95,10 @@ maybe because_of_attention(session& s, const run_facts& f) {
       out.next = {"fermata show " + call};
       break;
     case engine::attention::needs_attention:
-      out.sentence = fmt::format("{} needs a person: a compensation failed for good, the rest waits.", call);
-      out.next = {"fermata show " + call, "fermata retry " + call + "    (goes on with that compensation)"};
+      out.sentence =
+          fmt::format("{} needs a person: a compensation failed for good, the rest waits.", call);
+      out.next = {"fermata show " + call,
+                  "fermata retry " + call + "    (goes on with that compensation)"};
       break;
   }
   return out;
@@ -103,14 +119,16 @@ maybe because_nobody_serves(session& s, const run_facts& f) {
   }
   if (f.served_now("workflow", row.workflow)) return std::nullopt;
   explanation out{.reason = "workflow_not_served"};
-  out.sentence = fmt::format("{} waits for a worker that serves workflow '{}': none of the {} alive does.",
-                             call, workflow, f.workers.size());
+  out.sentence =
+      fmt::format("{} waits for a worker that serves workflow '{}': none of the {} alive does.",
+                  call, workflow, f.workers.size());
   std::vector<std::string> names;
   for (const auto& one : f.serving)
     if (one.alive && one.kind == "workflow") names.push_back(one.name);
   out.evidence.push_back(f.ever_served("workflow", row.workflow)
                              ? "a worker that has left served it"
-                             : "no worker ever served it" + did_you_mean(near_names(row.workflow, names)));
+                             : "no worker ever served it" +
+                                   did_you_mean(near_names(row.workflow, names)));
   out.next = {"start a worker that serves it", "fermata status"};
   return out;
 }
@@ -121,16 +139,19 @@ maybe because_not_begun(session& s, const run_facts& f) {
   const std::string call = call_of(row);
   if (row.not_before > f.now) {
     explanation out{.reason = "not_before"};
-    out.sentence = fmt::format("{} begins {}, as its start asked for.", call, s.time(row.not_before));
+    out.sentence =
+        fmt::format("{} begins {}, as its start asked for.", call, s.time(row.not_before));
     return out;
   }
   if (maybe out = because_nobody_serves(s, f)) return out;
   explanation out{.reason = "queued"};
   const std::string queue = row.queue.empty() ? "default" : clean(row.queue);
-  out.sentence = fmt::format("{} waits in queue '{}' {}: workers that serve it are alive, but none "
-                             "has taken it.", call, queue,
-                             since_text(s, std::max(row.requested, row.not_before)));
-  out.evidence.push_back(fmt::format("either no worker subscribes to queue '{}', or all are full", queue));
+  out.sentence = fmt::format(
+      "{} waits in queue '{}' {}: workers that serve it are alive, but none "
+      "has taken it.",
+      call, queue, since_text(s, std::max(row.requested, row.not_before)));
+  out.evidence.push_back(
+      fmt::format("either no worker subscribes to queue '{}', or all are full", queue));
   out.next = {"fermata status", "start a worker with --queue " + queue};
   return out;
 }
@@ -143,7 +164,8 @@ maybe because_of_owner(session& s, const run_facts& f) {
   explanation out;
   if (!f.owner || f.owner->dead || f.owner->gone) {
     out.reason = "owner_dead";
-    out.sentence = fmt::format("{} belongs to a worker that has died; the next one that looks takes it over.", call);
+    out.sentence = fmt::format(
+        "{} belongs to a worker that has died; the next one that looks takes it over.", call);
     if (f.owner) out.evidence.push_back(worker_text(*f.owner));
     if (f.workers.empty()) out.evidence.emplace_back("no other worker is alive");
     out.next = {"fermata status"};
@@ -151,9 +173,10 @@ maybe because_of_owner(session& s, const run_facts& f) {
   }
   if (f.owner->lease_until != 0 && f.owner->lease_until < f.boot_now) {
     out.reason = "lease_over";
-    out.sentence = fmt::format("{} is leased by a worker that stopped renewing {} ago; another worker "
-                               "takes it over as soon as one looks.", call,
-                               span_text(f.boot_now - f.owner->lease_until));
+    out.sentence = fmt::format(
+        "{} is leased by a worker that stopped renewing {} ago; another worker "
+        "takes it over as soon as one looks.",
+        call, span_text(f.boot_now - f.owner->lease_until));
     out.evidence = {worker_text(*f.owner), "last seen " + s.time(f.owner->last_seen)};
     out.next = {fmt::format("ps -o pid,stat,etime,cmd -p {}", f.owner->pid), "fermata status"};
     return out;
@@ -161,13 +184,14 @@ maybe because_of_owner(session& s, const run_facts& f) {
   for (const in_flight& op : f.operations)
     if (op.kind == in_flight::what::step && op.attempts > 0 && op.due > f.now) return std::nullopt;
   out.reason = "running";
-  out.sentence = fmt::format("{} is running now: its worker has it, the last event was {} ({}).", call,
-                             f.last_event, s.time(f.last_event_at));
+  out.sentence = fmt::format("{} is running now: its worker has it, the last event was {} ({}).",
+                             call, f.last_event, s.time(f.last_event_at));
   out.evidence.push_back(worker_text(*f.owner));
   for (const in_flight& op : f.operations)
     if (op.executing)
       out.evidence.push_back(fmt::format("step '{}' is executing, attempt {}, {}{}", op.name,
-                                         op.attempts + 1, since_text(s, op.since), at_place(op.place)));
+                                         op.attempts + 1, since_text(s, op.since),
+                                         at_place(op.place)));
   out.next = {"fermata show " + call + " --follow"};
   return out;
 }
@@ -180,16 +204,16 @@ maybe because_of_steps(session& s, const run_facts& f) {
     if (!f.served_now("step", op.name) && !f.ever_served("step", op.name) && op.attempts == 0 &&
         !op.executing && !op.queue.empty()) {
       out.reason = "step_not_served";
-      out.sentence = fmt::format("{} waits for a worker that serves step '{}' on queue '{}' {}.", call,
-                                 op.name, op.queue, since_text(s, op.since));
+      out.sentence = fmt::format("{} waits for a worker that serves step '{}' on queue '{}' {}.",
+                                 call, op.name, op.queue, since_text(s, op.since));
       out.next = {"start a worker that serves it", "fermata status"};
       return out;
     }
     if (op.attempts == 0) continue;
     out.reason = "retrying";
-    out.sentence = fmt::format("{} retries step '{}'{}: attempt {} {}.", call, op.name,
-                               at_place(op.place), op.attempts + 1,
-                               op.due > f.now ? "comes " + s.time(op.due) : "is due");
+    out.sentence =
+        fmt::format("{} retries step '{}'{}: attempt {} {}.", call, op.name, at_place(op.place),
+                    op.attempts + 1, op.due > f.now ? "comes " + s.time(op.due) : "is due");
     out.evidence.push_back("the last one failed: " + op.error);
     if (!f.row.waits.empty()) out.evidence.push_back("waits for " + clean(f.row.waits));
     if (!f.served_now("step", op.name)) {
@@ -209,17 +233,19 @@ maybe because_of_waits(session& s, const run_facts& f) {
     explanation out;
     if (op.kind == in_flight::what::receive) {
       out.reason = "waits_for_signal";
-      out.sentence = fmt::format("waits for signal '{}' {}, at most {}{}", op.name,
-                                 since_text(s, op.since), until_text(s, op.due), at_place(op.place));
+      out.sentence =
+          fmt::format("waits for signal '{}' {}, at most {}{}", op.name, since_text(s, op.since),
+                      until_text(s, op.due), at_place(op.place));
       out.next = {fmt::format("fermata signal {} {} [JSON]", call, op.name)};
     } else if (op.kind == in_flight::what::sleep) {
       out.reason = "sleeps";
-      out.sentence = fmt::format("sleeps {}, it began {}{}", until_text(s, op.due), s.time(op.since),
-                                 at_place(op.place));
+      out.sentence = fmt::format("sleeps {}, it began {}{}", until_text(s, op.due),
+                                 s.time(op.since), at_place(op.place));
     } else if (op.kind == in_flight::what::child) {
       out.reason = "waits_for_child";
-      out.sentence = fmt::format("waits for its child '{}' {}, which is {}{}", op.name,
-                                 since_text(s, op.since), text_of(op.child_state), at_place(op.place));
+      out.sentence =
+          fmt::format("waits for its child '{}' {}, which is {}{}", op.name,
+                      since_text(s, op.since), text_of(op.child_state), at_place(op.place));
       out.next = {"fermata explain " + op.child.text()};
     } else {
       continue;
@@ -260,7 +286,8 @@ explanation ready(session& s, const run_facts& f) {
   out.sentence = fmt::format("{} is ready: a worker takes it as soon as one has room.", call);
   if (!f.inbox.empty())
     out.evidence.push_back(count_of(std::ssize(f.inbox), "message") + " unread");
-  out.evidence.push_back(fmt::format("the last event was {} ({})", f.last_event, s.time(f.last_event_at)));
+  out.evidence.push_back(
+      fmt::format("the last event was {} ({})", f.last_event, s.time(f.last_event_at)));
   out.next = {"fermata status", "fermata show " + call};
   return out;
 }

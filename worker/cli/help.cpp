@@ -50,7 +50,7 @@ void print_flags(std::ostream& out, const std::string& title,
 
 json::object flag_json(const CLI::Option& option) {
   json::object out;
-  out["name"] = is_positional(option) ? option.get_name(true)
+  out["name"] = is_positional(option)         ? option.get_name(true)
                 : option.get_lnames().empty() ? "-" + option.get_snames().front()
                                               : "--" + option.get_lnames().front();
   if (!is_positional(option) && !option.get_snames().empty())
@@ -107,24 +107,27 @@ void print_overview(std::ostream& out, bool colour) {
   for (const command& one : commands()) {
     if (one.group != group) out << '\n' << painted(one.group, tint::bold, colour) << '\n';
     group = one.group;
-    out << "  " << painted(one.name, tint::cyan, colour)
-        << std::string(12 - one.name.size(), ' ') << one.summary << '\n';
+    out << "  " << painted(one.name, tint::cyan, colour) << std::string(12 - one.name.size(), ' ')
+        << one.summary << '\n';
   }
-  out << '\n' << painted("First steps", tint::bold, colour) << '\n'
+  out << '\n'
+      << painted("First steps", tint::bold, colour) << '\n'
       << "  export FERMATA_JOURNAL=sqlite:orders.db    the journal that your worker uses\n"
       << "  fermata status                             is everything well?\n"
       << "  fermata list                               the newest runs\n"
       << "  fermata show KEY                           what happened to one of them\n"
       << "  fermata explain KEY                        why it isn't further\n\n"
-      << painted("`fermata help COMMAND` shows flags and examples. A run is named by its key, or by "
-                 "the\nbeginning of its id.", tint::dim, colour)
+      << painted(
+             "`fermata help COMMAND` shows flags and examples. A run is named by its key, or by "
+             "the\nbeginning of its id.",
+             tint::dim, colour)
       << '\n';
 }
 
 void print_help(std::ostream& out, const command& which, bool colour) {
   const parser p(which);
-  out << which.summary << ".\n\n" << painted("Usage", tint::bold, colour) << "\n  " << which.usage
-      << '\n';
+  out << which.summary << ".\n\n"
+      << painted("Usage", tint::bold, colour) << "\n  " << which.usage << '\n';
   std::vector<const CLI::Option*> positionals;
   std::size_t wide = 0;
   for (const CLI::Option* one : p.app.get_options()) {
@@ -184,8 +187,10 @@ action declare_help(CLI::App& flags) {
     if (const code_info* code = code_named(o->what)) return explain_code(s, *code);
     const command* which = command_named(o->what);
     if (which == nullptr)
-      throw usage_error(fmt::format("there is no command and no code '{}'; `fermata help` lists the "
-                                    "commands", clean(o->what)));
+      throw usage_error(
+          fmt::format("there is no command and no code '{}'; `fermata help` lists the "
+                      "commands",
+                      clean(o->what)));
     print_help(s.out(), *which, s.colour());
     return done;
   };

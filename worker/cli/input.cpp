@@ -50,7 +50,8 @@ std::string text_argument(session& s, const std::string& argument, std::string_v
   if (!argument.starts_with('@')) return argument;
   std::ifstream file(argument.substr(1), std::ios::binary);
   if (!file)
-    throw usage_error(fmt::format("{} can't be read from the file '{}'", what, clean(argument.substr(1))));
+    throw usage_error(
+        fmt::format("{} can't be read from the file '{}'", what, clean(argument.substr(1))));
   return all_of(file);
 }
 
@@ -69,10 +70,11 @@ json::value parse_argument(const std::string& text, std::string_view what) {
   const auto line = std::count(text.begin(), upto, '\n') + 1;
   const std::size_t newline = at == 0 ? std::string::npos : text.rfind('\n', at - 1);
   const std::size_t column = at - (newline == std::string::npos ? 0 : newline + 1) + 1;
-  throw refusal(codes::bad_input,
-                fmt::format("{} isn't JSON: {} (line {}, column {}); a text needs double quotes, "
-                            "'\"like this\"'\n{}\n",
-                            what, reason_of(problem, text, at), line, column, pointed_at(text, at)));
+  throw refusal(
+      codes::bad_input,
+      fmt::format("{} isn't JSON: {} (line {}, column {}); a text needs double quotes, "
+                  "'\"like this\"'\n{}",
+                  what, reason_of(problem, text, at), line, column, pointed_at(text, at)));
 }
 
 }  // namespace fermata::cli

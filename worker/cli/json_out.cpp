@@ -63,7 +63,8 @@ bool is_text(const engine::payload& value) { return value.content_type.starts_wi
 std::string hidden(const engine::payload& value, bool reveal) {
   if (value.erased) return "‹erased›";
   if (value.sensitive && !reveal)
-    return fmt::format("‹sensitive, {}›", bytes_text(static_cast<std::int64_t>(value.bytes.size())));
+    return fmt::format("‹sensitive, {}›",
+                       bytes_text(static_cast<std::int64_t>(value.bytes.size())));
   return {};
 }
 
@@ -157,8 +158,9 @@ json::object run_json(const engine::run_row& row, const showing& how) {
   out["ended"] = time_json(row.ended, how);
   out["not_before"] = time_json(row.not_before, how);
   out["deadline"] = time_json(row.deadline, how);
-  out["took_ms"] = row.ended != 0 && row.started != 0 ? json::value((row.ended - row.started) / 1000)
-                                                      : json::value(nullptr);
+  out["took_ms"] = row.ended != 0 && row.started != 0
+                       ? json::value((row.ended - row.started) / 1000)
+                       : json::value(nullptr);
   out["queue"] = row.queue;
   out["priority"] = row.priority;
   out["tags"] = tags_json(row.tags);

@@ -31,14 +31,17 @@ engine::run_query query_of(session& s, const options& o) {
     if (!known)
       throw usage_error(fmt::format(
           "there is no state '{}'; states are waiting_to_start, running, compensating, completed, "
-          "failed, cancelled, terminated, continued and expired", clean(state)));
+          "failed, cancelled, terminated, continued and expired",
+          clean(state)));
     q.states.push_back(*known);
   }
   if (!o.attention.empty() && o.attention != "any") {
     q.attention = engine::attention_of(o.attention);
     if (!q.attention)
-      throw usage_error(fmt::format("--attention is any, none, blocked, quarantined, paused or "
-                                    "needs_attention, not '{}'", clean(o.attention)));
+      throw usage_error(
+          fmt::format("--attention is any, none, blocked, quarantined, paused or "
+                      "needs_attention, not '{}'",
+                      clean(o.attention)));
   }
   for (const std::string& tag : o.tags) {
     const std::size_t equal = tag.find('=');
@@ -107,16 +110,15 @@ std::vector<cell> row_cells(session& s, const engine::run_row& row, std::size_t 
 void print_table(session& s, const options& o) {
   table t = s.make_table({{"RUN", false, 16},
                           {"KEY", false, 10},
-                          {"WORKFLOW", false, 12, false, 2},
+                          {"WORKFLOW", false, 10, false, 1},
                           {"STATE", false, 10},
                           {"STARTED", false, 8},
-                          {"TOOK", true, 6, false, 1},
+                          {"TOOK", true, 6, false, 2},
                           {"WAITS FOR, ERROR", false, 16, true}});
   std::size_t id_length = 0;
   std::size_t shown = 0;
   const bool more = each_page(s, o, [&](std::vector<engine::run_row>&& rows) {
-    if (id_length == 0 || s.width() == 0)
-      id_length = s.width() == 0 ? 30 : telling_length(rows);
+    if (id_length == 0 || s.width() == 0) id_length = s.width() == 0 ? 30 : telling_length(rows);
     shown += rows.size();
     for (const engine::run_row& row : rows) t.add(row_cells(s, row, id_length));
     if (!rows.empty()) t.print(s.out());
@@ -152,15 +154,21 @@ action declare_list(CLI::App& flags) {
   const auto o = std::make_shared<options>();
   flags.add_option("-w,--workflow", o->workflow, "runs of this workflow")->type_name("NAME");
   flags.add_option("-s,--state", o->states, "in this state; may be given several times")
-      ->type_name("STATE")->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->delimiter(',');
-  flags.add_option("-a,--attention", o->attention,
-                   "that wait for a person: any, blocked, quarantined, paused, needs_attention")
+      ->type_name("STATE")
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->delimiter(',');
+  flags
+      .add_option("-a,--attention", o->attention,
+                  "that wait for a person: any, blocked, quarantined, paused, needs_attention")
       ->type_name("WHY");
   flags.add_option("-t,--tag", o->tags, "with this tag; may be given several times")
-      ->type_name("NAME=VALUE")->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+      ->type_name("NAME=VALUE")
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   flags.add_option("-k,--key", o->key, "with this key")->type_name("KEY");
-  flags.add_option("--since", o->since, "asked for since then: 1h, or an instant")->type_name("WHEN");
-  flags.add_option("--until", o->until, "asked for before then: 1h, or an instant")->type_name("WHEN");
+  flags.add_option("--since", o->since, "asked for since then: 1h, or an instant")
+      ->type_name("WHEN");
+  flags.add_option("--until", o->until, "asked for before then: 1h, or an instant")
+      ->type_name("WHEN");
   flags.add_option("-n,--limit", o->limit, "how many at most (50)")->type_name("N");
   flags.add_flag("--all", o->all, "all of them");
   return [o](session& s) -> int {

@@ -29,7 +29,8 @@ int level_named(const std::string& name) {
   if (name.empty()) return 0;
   const auto found = std::ranges::find(levels, name);
   if (found == levels.end())
-    throw usage_error(fmt::format("--level is debug, info, warning or error, not '{}'", clean(name)));
+    throw usage_error(
+        fmt::format("--level is debug, info, warning or error, not '{}'", clean(name)));
   return static_cast<int>(found - levels.begin());
 }
 
@@ -64,7 +65,8 @@ int print_logs(session& s, const options& o) {
   for (;;) {
     const std::uint32_t wake = s.store().wake_count();
     const bool ended = engine::ended(must(s.store().find_run(row.run)).state);
-    for (const engine::log_line& line : must(s.store().logs(row.run, engine::limits::logs_per_run))) {
+    for (const engine::log_line& line :
+         must(s.store().logs(row.run, engine::limits::logs_per_run))) {
       if (line.level < least) continue;
       if (!seen.emplace(line.position, line.ordinal, line.at, line.text).second) continue;
       if (s.how() == output::jsonl)
@@ -95,7 +97,8 @@ action declare_logs(CLI::App& flags) {
   const auto o = std::make_shared<options>();
   flags.add_option("RUN", o->run, "key, id, beginning of an id, or WORKFLOW/KEY")->required();
   flags.add_flag("-f,--follow", o->follow, "go on until the run ends");
-  flags.add_option("--level", o->level, "debug, info, warning or error, and above")->type_name("LEVEL");
+  flags.add_option("--level", o->level, "debug, info, warning or error, and above")
+      ->type_name("LEVEL");
   return [o](session& s) -> int { return print_logs(s, *o); };
 }
 

@@ -38,8 +38,7 @@ int print_scripts(session& s) {
     for (const char* script : one.scripts) s.out() << script << '\n';
     ++printed;
   }
-  if (printed == 0)
-    s.out() << fmt::format("-- nothing to do: the journal has schema {}\n", *now);
+  if (printed == 0) s.out() << fmt::format("-- nothing to do: the journal has schema {}\n", *now);
   return done;
 }
 
@@ -59,9 +58,9 @@ action declare_migrate(CLI::App& flags) {
       out["migrated"] = was_old;
       s.print(out);
     } else {
-      s.out() << fmt::format("{} has schema {}: {}\n", info.address, info.schema_version,
-                             was_old ? "brought up to date, with a backup beside it"
-                                     : "it was up to date");
+      s.out() << fmt::format(
+          "{} has schema {}: {}\n", info.address, info.schema_version,
+          was_old ? "brought up to date, with a backup beside it" : "it was up to date");
     }
     return done;
   };

@@ -51,7 +51,8 @@ session::session(world& where, const common_flags& flags, opening how)
 engine::store& session::store() {
   if (store_) return *store_;
   if (address_.empty())
-    throw refusal(codes::no_journal, "which journal? Give --journal ADDRESS or set FERMATA_JOURNAL");
+    throw refusal(codes::no_journal,
+                  "which journal? Give --journal ADDRESS or set FERMATA_JOURNAL");
   time_ = std::make_shared<engine::real_clock>();
   chance_ = std::make_shared<engine::real_random>();
   engine::open_options options;
@@ -66,14 +67,12 @@ engine::store& session::store() {
 
 detail::journal_impl& session::journal() {
   store();
-  if (!journal_)
-    journal_ = std::make_unique<detail::journal_impl>(store_, ns_, time_, chance_);
+  if (!journal_) journal_ = std::make_unique<detail::journal_impl>(store_, ns_, time_, chance_);
   return *journal_;
 }
 
 showing session::shown(bool reveal) const {
-  return {.reveal = reveal,
-          .times = times_ == time_style::raw ? time_style::raw : time_style::iso};
+  return {.reveal = reveal, .times = times_ == time_style::raw ? time_style::raw : time_style::iso};
 }
 
 void session::print(const boost::json::value& what) const {
@@ -91,15 +90,22 @@ tint tint_of(engine::run_state state, engine::attention why) {
   using engine::run_state;
   if (why != engine::attention::none && !engine::ended(state)) return tint::yellow;
   switch (state) {
-    case run_state::waiting_to_start: return tint::cyan;
-    case run_state::running: return tint::blue;
-    case run_state::compensating: return tint::yellow;
+    case run_state::waiting_to_start:
+      return tint::cyan;
+    case run_state::running:
+      return tint::blue;
+    case run_state::compensating:
+      return tint::yellow;
     case run_state::completed:
-    case run_state::continued: return tint::green;
-    case run_state::failed: return tint::red;
+    case run_state::continued:
+      return tint::green;
+    case run_state::failed:
+      return tint::red;
     case run_state::cancelled:
-    case run_state::terminated: return tint::magenta;
-    case run_state::expired: return tint::yellow;
+    case run_state::terminated:
+      return tint::magenta;
+    case run_state::expired:
+      return tint::yellow;
   }
   return tint::plain;
 }

@@ -52,7 +52,8 @@ place follow(const json::value& value, const json::value& shape, const std::stri
     if (const json::object* object = at.value->if_object()) {
       at.value = object->if_contains(part);
       const json::value* members = schema ? schema->if_contains("properties") : nullptr;
-      at.shape = members && members->is_object() ? members->get_object().if_contains(part) : nullptr;
+      at.shape =
+          members && members->is_object() ? members->get_object().if_contains(part) : nullptr;
     } else if (const json::array* array = at.value->if_array()) {
       const std::size_t i = std::strtoul(part.c_str(), nullptr, 10);
       at.value = i < array->size() ? &(*array)[i] : nullptr;
@@ -67,12 +68,12 @@ place follow(const json::value& value, const json::value& shape, const std::stri
 std::string wanted_text(const json::value& shape) {
   const json::object* schema = shape.if_object();
   if (schema == nullptr) return compact(shape);
-  if (const json::value* one_of = schema->if_contains("enum"))
-    return "one of " + compact(*one_of);
+  if (const json::value* one_of = schema->if_contains("enum")) return "one of " + compact(*one_of);
   const json::value* type = schema->if_contains("type");
   if (type == nullptr || !type->is_string()) return compact(shape);
   const std::string name(type->get_string());
-  const std::string article = name == "integer" || name == "array" || name == "object" ? "an " : "a ";
+  const std::string article =
+      name == "integer" || name == "array" || name == "object" ? "an " : "a ";
   const json::value* least = schema->if_contains("minimum");
   const json::value* most = schema->if_contains("maximum");
   if (least != nullptr && most != nullptr)

@@ -65,8 +65,7 @@ void print_head(session& s, const engine::run_row& row) {
   if (!row.build.empty()) facts.push_back("build " + clean(row.build).substr(0, 12));
   if (row.deadline != 0) facts.push_back("deadline " + s.time(row.deadline));
   if (!row.parent.empty()) facts.push_back("child of " + row.parent.text());
-  for (const auto& [name, value] : row.tags)
-    facts.push_back(clean(name) + "=" + clean(value));
+  for (const auto& [name, value] : row.tags) facts.push_back(clean(name) + "=" + clean(value));
   for (const std::string& line : wrapped(join(facts, " · "), s.width() == 0 ? 10'000 : s.width()))
     s.out() << s.paint(line, tint::dim) << '\n';
   s.out() << '\n';
@@ -80,31 +79,27 @@ std::string since_text(session& s, engine::time_us at, engine::time_us start) {
 }
 
 /// In one line where it fits, else a line each.
-std::string details_text(const told_event& told, std::size_t room) {
-  std::string line = told.subject;
-  if (!told.input.empty()) line += (line.empty() ? "" : " ") + told.input;
-  if (!told.outcome.empty()) line += (line.empty() ? "" : " → ") + told.outcome;
-  if (width_of(line) <= room) return line;
-  line = told.subject;
-  if (!told.input.empty()) line += (line.empty() ? "" : "\n  ") + told.input;
-  if (!told.outcome.empty()) line += (line.empty() ? "" : "\n→ ") + told.outcome;
-  return line;
+cell details_cell(const told_event& told) {
+  std::string text = told.subject;
+  if (!told.input.empty()) text += (text.empty() ? "" : "\n") + told.input;
+  if (!told.outcome.empty()) text += (text.empty() ? "" : "\n→ ") + told.outcome;
+  const bool bad = told.colour == tint::red || told.colour == tint::yellow;
+  return {.text = std::move(text), .joins = true, .wraps = bad};
 }
 
 class event_table {
  public:
   event_table(session& s, showing how, engine::time_us start)
-      : session_(s), start_(start), teller_(how, s.now()),
+      : session_(s),
+        start_(start),
+        teller_(how, s.now()),
         table_(s.make_table({{"#", true, 1},
                              {s.times() == time_style::relative ? "SINCE" : "AT", true, 6},
                              {"EVENT", false, 9},
                              {"DETAILS", false, 24, true},
                              {"TOOK", true, 5},
                              {"WAITED", true, 6, false, 2},
-                             {"WHERE", false, 12, false, 1}})) {
-    const std::size_t width = s.width();
-    room_ = width == 0 ? 10'000 : width > 104 ? width - 66 : 36;
-  }
+                             {"WHERE", false, 12, false, 1}})) {}
 
   void add(const read_event& one) {
     if (start_ == 0) start_ = one.what.at;
@@ -118,7 +113,7 @@ class event_table {
         return us ? span_text(*us) : std::string();
       };
       row.insert(row.end(), {{told.what, told.colour},
-                             {details_text(told, room_)},
+                             details_cell(told),
                              {span(told.took_us)},
                              {span(told.waited_us)},
                              {clean(one.what.place), tint::dim}});
@@ -137,7 +132,6 @@ class event_table {
   engine::time_us start_;
   teller teller_;
   table table_;
-  std::size_t room_;
   std::vector<std::vector<cell>> rows_;
 };
 
@@ -149,12 +143,16 @@ void print_card(session& s, const engine::run_row& row, engine::position_t event
   const std::string call = call_of(row);
   const auto shade = tint_of(row.state, row.attention);
   if (engine::ended(row.state))
-    c.add("state", fmt::format("{} {}, after {} and {}", text_of(row.state), s.time(row.ended),
-                               span_text(row.ended - row.started),
-                               count_of(static_cast<std::int64_t>(events), "event")), shade);
+    c.add("state",
+          fmt::format("{} {}, after {} and {}", text_of(row.state), s.time(row.ended),
+                      span_text(row.ended - row.started),
+                      count_of(static_cast<std::int64_t>(events), "event")),
+          shade);
   else
-    c.add("state", fmt::format("{} since {}, {}", state_text(row), s.time(row.updated),
-                               count_of(static_cast<std::int64_t>(events), "event")), shade);
+    c.add("state",
+          fmt::format("{} since {}, {}", state_text(row), s.time(row.updated),
+                      count_of(static_cast<std::int64_t>(events), "event")),
+          shade);
   if (row.state == engine::run_state::completed && last != nullptr)
     c.add("result", payload_text(last->value, reveal), tint::green);
   if (engine::ended(row.state)) c.add("error", clean(row.error), shade);
@@ -275,8 +273,10 @@ int show_documents(session& s, const engine::run_row& row, const options& o) {
     }
     const bool whole = page.size() < page_size;
     for (auto& one : page)
-      if (streams) s.print(one);
-      else events.push_back(std::move(one));
+      if (streams)
+        s.print(one);
+      else
+        events.push_back(std::move(one));
     if (whole && !ended && o.follow) s.store().wait(seen, look_again_us);
     if (whole && !o.follow) break;
   }

@@ -71,9 +71,11 @@ int as_documents(session& s, const std::string& statement) {
 
 action declare_sql(CLI::App& flags) {
   const auto o = std::make_shared<std::string>();
-  flags.add_option("STATEMENT", *o,
-                   "one that reads; @FILE or - for standard input. Views: fermata_runs, fermata_events, "
-                   "fermata_timers, fermata_inbox, fermata_workers, fermata_tags, fermata_published")
+  flags
+      .add_option(
+          "STATEMENT", *o,
+          "one that reads; @FILE or - for standard input. Views: fermata_runs, fermata_events, "
+          "fermata_timers, fermata_inbox, fermata_workers, fermata_tags, fermata_published")
       ->required();
   return [o](session& s) -> int {
     const std::string statement = text_argument(s, *o, "the statement");

@@ -15,7 +15,8 @@ namespace fermata::cli {
 namespace {
 
 struct options {
-  std::string workflow, input, key, delay, not_after, deadline, queue, on_duplicate = "attach", wait;
+  std::string workflow, input, key, delay, not_after, deadline, queue, on_duplicate = "attach",
+                                                                       wait;
   std::vector<std::string> tags;
   int priority = 0;
   bool waits = false, unchecked = false, reveal = false;
@@ -84,7 +85,7 @@ start_options options_of(session& s, const options& o) {
 
 void say_started(session& s, const std::string& id, const options& o) {
   if (!s.as_json()) {
-    s.out() << id << std::endl;
+    s.out() << id << '\n' << std::flush;
     if (!o.waits) s.hint(fmt::format("Next: fermata show {}", o.key.empty() ? id : o.key));
     return;
   }
@@ -108,7 +109,7 @@ int start(session& s, const options& o) {
   if (s.as_json())
     say_started(s, id, o);
   else
-    s.err() << id << std::endl;
+    s.err() << id << '\n' << std::flush;
   return print_result(s, id, o.wait, o.reveal);
 }
 
@@ -120,20 +121,30 @@ action declare_start(CLI::App& flags) {
   flags.add_option("INPUT", o->input, "JSON, @FILE, or - for standard input");
   flags.add_option("-k,--key", o->key, "your own name for the run, unique per workflow")
       ->type_name("KEY");
-  flags.add_option("--on-duplicate", o->on_duplicate,
-                   "when the key is taken: attach (the default), fail or restart_if_ended")
+  flags
+      .add_option("--on-duplicate", o->on_duplicate,
+                  "when the key is taken: attach (the default), fail or restart_if_ended")
       ->type_name("HOW");
-  flags.add_option("--delay", o->delay, "begin that much later")->type_name("DURATION")->group("When");
+  flags.add_option("--delay", o->delay, "begin that much later")
+      ->type_name("DURATION")
+      ->group("When");
   flags.add_option("--not-after", o->not_after, "not begun by then: it expires")
-      ->type_name("WHEN")->group("When");
+      ->type_name("WHEN")
+      ->group("When");
   flags.add_option("--deadline", o->deadline, "cancelled when it takes longer")
-      ->type_name("DURATION")->group("When");
-  flags.add_option("--queue", o->queue, "which workers take it (default)")->type_name("NAME")->group("Where");
+      ->type_name("DURATION")
+      ->group("When");
+  flags.add_option("--queue", o->queue, "which workers take it (default)")
+      ->type_name("NAME")
+      ->group("Where");
   flags.add_option("--priority", o->priority, "higher goes first")->type_name("N")->group("Where");
   flags.add_option("-t,--tag", o->tags, "to find it by; may be given several times")
-      ->type_name("NAME=VALUE")->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+      ->type_name("NAME=VALUE")
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   const auto* wait = flags.add_option("--wait", o->wait, "wait for the result, at most that long")
-      ->type_name("DURATION")->expected(0, 1)->group("Result");
+                         ->type_name("DURATION")
+                         ->expected(0, 1)
+                         ->group("Result");
   flags.add_flag("--reveal", o->reveal, "show a result of a sensitive type")->group("Result");
   flags.add_flag("--unchecked", o->unchecked, "also what no worker served, or doesn't fit");
   return [o, wait](session& s) -> int {

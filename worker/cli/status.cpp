@@ -22,15 +22,20 @@ struct looked {
 };
 
 looked look(session& s) {
-  return {must(s.store().info()), must(s.store().counts(s.ns())), must(s.store().workers()),
-          must(s.store().serving()), s.now(), s.store().boot_now()};
+  return {must(s.store().info()),
+          must(s.store().counts(s.ns())),
+          must(s.store().workers()),
+          must(s.store().serving()),
+          s.now(),
+          s.store().boot_now()};
 }
 
 /// "alive", "silent": its lease is over, "dead", "gone".
 std::string_view standing(const engine::worker_row& worker, std::int64_t boot_now) {
   if (worker.dead) return "dead";
   if (worker.gone) return "gone";
-  return worker.lease_until != 0 && worker.lease_until < boot_now ? "silent" : "alive";
+  const bool silent = worker.owned > 0 && worker.lease_until != 0 && worker.lease_until < boot_now;
+  return silent ? "silent" : "alive";
 }
 
 /// What a person should look at, with the next command.
@@ -53,14 +58,16 @@ std::vector<std::string> troubles(session& s, const looked& l) {
     found.push_back(count_of(attention, "run waits", "runs wait") +
                     " for a person: fermata list --attention any");
   if (l.counts.ready > 0 && alive == 0)
-    found.push_back("work is ready and no worker is alive: start one with --journal " + s.address());
+    found.push_back("work is ready and no worker is alive: start one with --journal " +
+                    s.address());
   else if (l.counts.oldest_ready != 0 && l.now - l.counts.oldest_ready > 60'000'000)
     found.push_back("ready work waits " + coarse_text(l.now - l.counts.oldest_ready) +
                     " already: are queues served, are workers full?");
   if (l.info.wal_bytes > static_cast<std::int64_t>(engine::limits::wal_warning))
     found.push_back("the write-ahead log is large: fermata doctor names who keeps it");
   if (l.info.durability != "full" && l.info.kind != "memory")
-    found.push_back("durability is '" + l.info.durability + "': a power cut may take the last commits");
+    found.push_back("durability is '" + l.info.durability +
+                    "': a power cut may take the last commits");
   return found;
 }
 
@@ -97,7 +104,8 @@ void print_work(session& s, const looked& l) {
                      : fmt::format("{}, the oldest {}", count_of(l.counts.ready, "run"),
                                    s.time(l.counts.oldest_ready)));
   c.add("timers", l.counts.timers == 0 ? "none"
-                  : fmt::format("{}, the next {}", l.counts.timers, s.time(l.counts.next_timer)));
+                                       : fmt::format("{}, the next {}", l.counts.timers,
+                                                     s.time(l.counts.next_timer)));
   c.add("inbox", l.counts.inbox == 0 ? "empty" : count_of(l.counts.inbox, "unread message"));
   s.out() << '\n' << s.paint("Work", tint::bold) << '\n';
   c.print(s.out());
@@ -105,14 +113,14 @@ void print_work(session& s, const looked& l) {
 
 void print_workers(session& s, const looked& l) {
   s.out() << '\n' << s.paint("Workers", tint::bold) << '\n';
-  table t = s.make_table({{"", false, 1},
-                          {"WORKER", false, 16},
+  table t = s.make_table({{"WORKER", false, 16},
                           {"STATE", false, 6},
                           {"PROCESS", true, 5},
                           {"HOST", false, 8, true},
                           {"OWNS", true, 4},
                           {"SEEN", false, 8},
                           {"BUILD", false, 8, true, 1}});
+  t.indent(2);
   std::int64_t left = 0;
   for (const auto& worker : l.workers) {
     const std::string_view how = standing(worker, l.boot_now);
@@ -120,16 +128,21 @@ void print_workers(session& s, const looked& l) {
       ++left;
       continue;
     }
-    t.add({{" "}, {worker.id.text()}, {std::string(how), how == "alive" ? tint::green : tint::yellow},
-           {fmt::format("{}", worker.pid)}, {clean(worker.host)}, {fmt::format("{}", worker.owned)},
-           {s.time(worker.last_seen), tint::dim}, {clean(worker.build), tint::dim}});
+    t.add({{worker.id.text()},
+           {std::string(how), how == "alive" ? tint::green : tint::yellow},
+           {fmt::format("{}", worker.pid)},
+           {clean(worker.host)},
+           {fmt::format("{}", worker.owned)},
+           {s.time(worker.last_seen), tint::dim},
+           {clean(worker.build), tint::dim}});
   }
   if (t.empty())
     s.out() << "  none is alive\n";
   else
     t.print(s.out());
   if (left > 0)
-    s.out() << s.paint("  and " + count_of(left, "that has left or died", "that have left or died"), tint::dim)
+    s.out() << s.paint("  and " + count_of(left, "that has left or died", "that have left or died"),
+                       tint::dim)
             << '\n';
   std::vector<std::string> names;
   for (const auto& one : l.serving)
@@ -147,7 +160,8 @@ void print_screen(session& s, const looked& l) {
   print_work(s, l);
   print_workers(s, l);
   card c = s.make_card();
-  c.add("size", bytes_text(l.info.file_bytes) + ", write-ahead log " + bytes_text(l.info.wal_bytes));
+  c.add("size",
+        bytes_text(l.info.file_bytes) + ", write-ahead log " + bytes_text(l.info.wal_bytes));
   c.add("layout", fmt::format("schema {}, format {}, written by {}", l.info.schema_version,
                               l.info.format_level, clean(l.info.written_by)));
   c.add("durability", l.info.durability);
@@ -158,7 +172,8 @@ void print_screen(session& s, const looked& l) {
   if (!troubles(s, l).empty()) s.out() << '\n';
 }
 
-boost::json::object workers_json(session& s, const engine::worker_row& worker, std::int64_t boot_now) {
+boost::json::object workers_json(session& s, const engine::worker_row& worker,
+                                 std::int64_t boot_now) {
   boost::json::object out = document("worker");
   out["worker"] = worker.id.text();
   out["state"] = standing(worker, boot_now);
@@ -189,7 +204,8 @@ void print_document(session& s, const looked& l) {
   for (const auto& worker : l.workers) workers.push_back(workers_json(s, worker, l.boot_now));
   boost::json::array& serving = out["serving"].emplace_array();
   for (const auto& one : l.serving)
-    serving.push_back({{"kind", one.kind}, {"name", one.name}, {"alive", one.alive}, {"build", one.build}});
+    serving.push_back(
+        {{"kind", one.kind}, {"name", one.name}, {"alive", one.alive}, {"build", one.build}});
   out["store"] = {{"kind", l.info.kind},
                   {"schema_version", l.info.schema_version},
                   {"format_level", l.info.format_level},

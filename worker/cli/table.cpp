@@ -22,6 +22,24 @@ std::vector<std::string_view> lines_of(std::string_view text) {
   }
 }
 
+std::string joined(std::string text) {
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  return text;
+}
+
+constexpr std::size_t wrapped_max = 4;
+
+/// Broken between words, the rest cut off; what follows the first line is indented.
+void add_wrapped(std::string_view text, std::size_t room, std::vector<std::string>& lines) {
+  std::vector<std::string> parts = wrapped(text, room > 4 ? room - 2 : room);
+  if (parts.size() > wrapped_max) {
+    parts.resize(wrapped_max);
+    parts.back() += " …";
+  }
+  for (std::size_t i = 0; i < parts.size(); ++i)
+    lines.push_back(truncated((i == 0 ? "" : "  ") + parts[i], room));
+}
+
 }  // namespace
 
 table::table(std::vector<column> columns, std::size_t width, bool colour)
@@ -30,9 +48,13 @@ table::table(std::vector<column> columns, std::size_t width, bool colour)
 void table::measure() {
   widths_.assign(columns_.size(), 0);
   for (const auto& row : rows_)
-    for (std::size_t i = 0; i < row.size() && i < widths_.size(); ++i)
-      for (std::string_view line : lines_of(row[i].text))
-        widths_[i] = std::max(widths_[i], width_of(line));
+    for (std::size_t i = 0; i < row.size() && i < widths_.size(); ++i) {
+      const std::string text = row[i].joins ? joined(row[i].text) : row[i].text;
+      const std::vector<std::string_view> lines = lines_of(text);
+      const std::size_t counted = columns_[i].flexible && !row[i].joins ? 1 : lines.size();
+      for (std::size_t n = 0; n < counted; ++n)
+        widths_[i] = std::max(widths_[i], width_of(lines[n]));
+    }
   for (std::size_t i = 0; i < widths_.size(); ++i)
     if (widths_[i] != 0) widths_[i] = std::max(widths_[i], width_of(columns_[i].title));
 }
@@ -41,7 +63,7 @@ std::size_t table::total() const {
   std::size_t sum = 0;
   for (const std::size_t width : widths_)
     if (width != 0) sum += width + (sum == 0 ? 0 : gap);
-  return sum;
+  return sum + indent_;
 }
 
 /// Leaves out the least wanted columns while the flexible ones, at their least, don't help.
@@ -86,24 +108,53 @@ void table::decide() {
   make_fit();
 }
 
-void table::print_row(std::ostream& out, const std::vector<cell>& row) const {
-  std::vector<std::vector<std::string_view>> lines;
-  std::size_t height = 1;
-  for (const cell& one : row) {
-    lines.push_back(lines_of(one.text));
-    height = std::max(height, lines.back().size());
+/// What a later line of this column may take: all to its right, too.
+std::size_t table::room_behind(std::size_t column) const {
+  std::size_t before = indent_;
+  for (std::size_t i = 0; i < column; ++i)
+    if (widths_[i] != 0) before += widths_[i] + gap;
+  return width_ > before ? width_ - before : 1;
+}
+
+table::laid_out table::lay_out(const std::vector<cell>& row) const {
+  laid_out out;
+  out.lines.resize(widths_.size());
+  for (std::size_t i = 0; i < row.size() && i < widths_.size(); ++i) {
+    if (widths_[i] == 0) continue;
+    std::vector<std::string>& lines = out.lines[i];
+    if (row[i].joins) {
+      std::string one = joined(row[i].text);
+      if (width_ == 0 || width_of(one) <= widths_[i]) {
+        lines.push_back(std::move(one));
+        continue;
+      }
+    }
+    for (const std::string_view line : lines_of(row[i].text)) {
+      if (width_ == 0)
+        lines.emplace_back(line);
+      else if (lines.empty() || !columns_[i].flexible)
+        lines.push_back(truncated(line, widths_[i]));
+      else if (row[i].wraps)
+        add_wrapped(line, room_behind(i), lines);
+      else
+        lines.push_back(truncated(line, room_behind(i)));
+    }
+    out.height = std::max(out.height, lines.size());
   }
-  for (std::size_t n = 0; n < height; ++n) {
+  return out;
+}
+
+void table::print_row(std::ostream& out, const std::vector<cell>& row) const {
+  const laid_out laid = lay_out(row);
+  for (std::size_t n = 0; n < laid.height; ++n) {
     std::string printed;
-    std::size_t owed = 0;  // spaces, written when something follows
+    std::size_t owed = indent_;  // spaces, written when something follows
     bool first = true;
     for (std::size_t i = 0; i < widths_.size(); ++i) {
       if (widths_[i] == 0) continue;
       if (!first) owed += gap;
       first = false;
-      const std::string_view whole =
-          i < lines.size() && n < lines[i].size() ? lines[i][n] : std::string_view();
-      const std::string text = width_ == 0 ? std::string(whole) : truncated(whole, widths_[i]);
+      const std::string text = n < laid.lines[i].size() ? laid.lines[i][n] : std::string();
       const std::size_t taken = width_of(text);
       const std::size_t pad = widths_[i] > taken ? widths_[i] - taken : 0;
       if (text.empty()) {
@@ -111,8 +162,8 @@ void table::print_row(std::ostream& out, const std::vector<cell>& row) const {
         continue;
       }
       printed.append(owed + (columns_[i].right ? pad : 0), ' ');
-      printed += painted(text, n > 0 && row[i].colour == tint::plain ? tint::dim : row[i].colour,
-                         colour_);
+      printed +=
+          painted(text, n > 0 && row[i].colour == tint::plain ? tint::dim : row[i].colour, colour_);
       owed = columns_[i].right ? 0 : pad;
     }
     out << printed << '\n';
@@ -129,13 +180,6 @@ void table::print(std::ostream& out) {
   }
   for (const auto& row : rows_) print_row(out, row);
   rows_.clear();
-}
-
-std::size_t table::room(const std::vector<std::size_t>& other_widths) const {
-  if (width_ == 0) return static_cast<std::size_t>(-1);
-  std::size_t taken = 0;
-  for (const std::size_t width : other_widths) taken += width + gap;
-  return width_ > taken + 24 ? width_ - taken : 24;
 }
 
 void card::add(std::string name, std::string text, tint colour) {

@@ -11,19 +11,22 @@ namespace fermata::cli {
 
 struct column {
   std::string title;
-  bool right = false;       // numbers
-  std::size_t least = 6;    // it isn't made narrower than this
-  bool flexible = false;    // is made narrower first, and gets what is left
-  int drop = 0;             // too narrow for all: those with the highest number go first; 0: stays
+  bool right = false;     // numbers
+  std::size_t least = 6;  // it isn't made narrower than this
+  bool flexible = false;  // is made narrower first, and gets what is left
+  int drop = 0;           // too narrow for all: those with the highest number go first; 0: stays
 };
 
 struct cell {
   std::string text;  // may have several lines
   tint colour = tint::plain;
+  bool joins = false;  // its lines stand in one where that fits the column
+  bool wraps = false;  // its later lines are broken rather than cut off, four at most
 };
 
 /// Rows that fit the terminal: what is too long ends with …, empty columns are left out. Widths are
-/// decided by the rows of the first print, so that a long table can be printed a page at a time.
+/// decided by the rows of the first print, so that a long table can be printed a page at a time. The
+/// second and later lines of a cell may stand below the columns to its right, which are empty there.
 class table {
  public:
   /// `width` 0: no limit, nothing is cut.
@@ -33,12 +36,19 @@ class table {
   /// Prints what was added since the last time; the titles come first.
   void print(std::ostream& out);
   bool empty() const { return rows_.empty(); }
-  /// What the flexible column would have at least; for those who break its lines themselves.
-  std::size_t room(const std::vector<std::size_t>& other_widths) const;
+  /// Each line begins with that many spaces.
+  void indent(std::size_t spaces) { indent_ = spaces; }
 
  private:
+  struct laid_out {
+    std::vector<std::vector<std::string>> lines;  // by column
+    std::size_t height = 1;
+  };
+
   void decide();
   void measure();
+  laid_out lay_out(const std::vector<cell>& row) const;
+  std::size_t room_behind(std::size_t column) const;
   void drop_columns();
   void make_fit();
   std::size_t total() const;
@@ -47,6 +57,7 @@ class table {
   std::vector<column> columns_;
   std::size_t width_;
   bool colour_;
+  std::size_t indent_ = 0;
   std::vector<std::vector<cell>> rows_;
   std::vector<std::size_t> widths_;  // of columns; 0: left out
   bool decided_ = false;

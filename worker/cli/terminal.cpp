@@ -14,8 +14,7 @@ namespace {
 
 extern "C" void on_interrupt(int) {
   constexpr char show_cursor[] = "\x1b[?25h\n";
-  if (isatty(STDERR_FILENO) != 0)
-    (void)!write(STDERR_FILENO, show_cursor, sizeof show_cursor - 1);
+  if (isatty(STDERR_FILENO) != 0) (void)!write(STDERR_FILENO, show_cursor, sizeof show_cursor - 1);
   _exit(130);
 }
 
@@ -54,15 +53,32 @@ std::string painted(std::string_view text, tint how, bool colour) {
   if (!colour || how == tint::plain || text.empty()) return std::string(text);
   const char* code = "0";
   switch (how) {
-    case tint::red: code = "31"; break;
-    case tint::yellow: code = "33"; break;
-    case tint::magenta: code = "35"; break;
-    case tint::green: code = "32"; break;
-    case tint::blue: code = "34"; break;
-    case tint::cyan: code = "36"; break;
-    case tint::dim: code = "2"; break;
-    case tint::bold: code = "1"; break;
-    case tint::plain: break;
+    case tint::red:
+      code = "31";
+      break;
+    case tint::yellow:
+      code = "33";
+      break;
+    case tint::magenta:
+      code = "35";
+      break;
+    case tint::green:
+      code = "32";
+      break;
+    case tint::blue:
+      code = "34";
+      break;
+    case tint::cyan:
+      code = "36";
+      break;
+    case tint::dim:
+      code = "2";
+      break;
+    case tint::bold:
+      code = "1";
+      break;
+    case tint::plain:
+      break;
   }
   return "\x1b[" + std::string(code) + "m" + std::string(text) + "\x1b[0m";
 }

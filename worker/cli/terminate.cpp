@@ -12,15 +12,19 @@ action declare_terminate(CLI::App& flags) {
   };
   const auto o = std::make_shared<options>();
   flags.add_option("RUN", o->runs, "keys or ids; - reads them from standard input")
-      ->required()->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+      ->required()
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   flags.add_option("--why", o->why, "kept in the history")->type_name("TEXT");
   return [o](session& s) -> int {
-    return act_on(s, o->runs, {.verb = "terminate", .did = "terminated", .type = "acted",
-                               .one = [&](const engine::run_row& row) {
-                                 check(engine::terminate(s.store(), row.run, {who(s.where()), o->why}),
-                                       row.run.text());
-                                 return row.run.text();
-                               }});
+    return act_on(s, o->runs,
+                  {.verb = "terminate",
+                   .did = "terminated",
+                   .type = "acted",
+                   .one = [&](const engine::run_row& row) {
+                     check(engine::terminate(s.store(), row.run, {who(s.where()), o->why}),
+                           row.run.text());
+                     return row.run.text();
+                   }});
   };
 }
 

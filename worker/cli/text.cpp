@@ -36,11 +36,10 @@ constexpr bool in(char32_t code, char32_t first, char32_t last) {
 
 std::size_t columns_of(char32_t code) {
   if (in(code, 0x300, 0x36f) || in(code, 0x200b, 0x200f) || in(code, 0xfe00, 0xfe0f)) return 0;
-  const bool wide = in(code, 0x1100, 0x115f) || in(code, 0x2e80, 0xa4cf) ||
-                    in(code, 0xac00, 0xd7a3) || in(code, 0xf900, 0xfaff) ||
-                    in(code, 0xfe30, 0xfe6f) || in(code, 0xff00, 0xff60) ||
-                    in(code, 0xffe0, 0xffe6) || in(code, 0x1f300, 0x1faff) ||
-                    in(code, 0x20000, 0x3fffd);
+  const bool wide =
+      in(code, 0x1100, 0x115f) || in(code, 0x2e80, 0xa4cf) || in(code, 0xac00, 0xd7a3) ||
+      in(code, 0xf900, 0xfaff) || in(code, 0xfe30, 0xfe6f) || in(code, 0xff00, 0xff60) ||
+      in(code, 0xffe0, 0xffe6) || in(code, 0x1f300, 0x1faff) || in(code, 0x20000, 0x3fffd);
   return wide ? 2 : 1;
 }
 
@@ -51,8 +50,8 @@ std::size_t distance(std::string_view a, std::string_view b) {
   for (std::size_t j = 0; j <= b.size(); ++j) d[0][j] = j;
   for (std::size_t i = 1; i <= a.size(); ++i)
     for (std::size_t j = 1; j <= b.size(); ++j) {
-      d[i][j] = std::min({d[i - 1][j] + 1, d[i][j - 1] + 1,
-                          d[i - 1][j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
+      d[i][j] = std::min(
+          {d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
       if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
         d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
     }

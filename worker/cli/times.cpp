@@ -36,7 +36,9 @@ std::string time_text(engine::time_us at, engine::time_us now, time_style how) {
 
 std::string span_text(std::int64_t us) {
   if (us < 0) us = 0;
-  if (us < 1'000) return us == 0 ? "0ms" : fmt::format("{:.1f}ms", std::max(0.1, static_cast<double>(us / 100) / 10.0));
+  if (us < 1'000)
+    return us == 0 ? "0ms"
+                   : fmt::format("{:.1f}ms", std::max(0.1, static_cast<double>(us / 100) / 10.0));
   return detail::format_duration(duration(us / 1'000));
 }
 
@@ -55,10 +57,12 @@ engine::time_us read_instant(std::string_view text, std::string_view flag, engin
   if (whole.size() == 10) whole += "T00:00:00Z";
   const auto at = detail::time_of(whole);
   if (!at)
-    throw usage_error(fmt::format(
-        "{} needs {} or an instant such as 2026-11-22T15:00:00Z, not '{}'", flag,
-        detail::duration_example, text));
-  return std::chrono::duration_cast<std::chrono::microseconds>(at->seconds.time_since_epoch() + at->rest).count();
+    throw usage_error(
+        fmt::format("{} needs {} or an instant such as 2026-11-22T15:00:00Z, not '{}'", flag,
+                    detail::duration_example, text));
+  return std::chrono::duration_cast<std::chrono::microseconds>(at->seconds.time_since_epoch() +
+                                                               at->rest)
+      .count();
 }
 
 }  // namespace fermata::cli

@@ -20,31 +20,46 @@ constexpr std::int64_t look_again_us = 1'000'000;
 
 std::string_view symbol(standing how) {
   switch (how) {
-    case standing::waiting: return "◷";
-    case standing::working: return "●";
-    case standing::done: return "✓";
-    case standing::failed: return "✗";
-    case standing::cancelled: return "⊘";
+    case standing::waiting:
+      return "◷";
+    case standing::working:
+      return "●";
+    case standing::done:
+      return "✓";
+    case standing::failed:
+      return "✗";
+    case standing::cancelled:
+      return "⊘";
   }
   return " ";
 }
 tint shade(standing how) {
   switch (how) {
-    case standing::waiting: return tint::yellow;
-    case standing::working: return tint::blue;
-    case standing::done: return tint::green;
-    case standing::failed: return tint::red;
-    case standing::cancelled: return tint::magenta;
+    case standing::waiting:
+      return tint::yellow;
+    case standing::working:
+      return tint::blue;
+    case standing::done:
+      return tint::green;
+    case standing::failed:
+      return tint::red;
+    case standing::cancelled:
+      return tint::magenta;
   }
   return tint::plain;
 }
 std::string_view text_of_standing(standing how) {
   switch (how) {
-    case standing::waiting: return "waiting";
-    case standing::working: return "working";
-    case standing::done: return "done";
-    case standing::failed: return "failed";
-    case standing::cancelled: return "cancelled";
+    case standing::waiting:
+      return "waiting";
+    case standing::working:
+      return "working";
+    case standing::done:
+      return "done";
+    case standing::failed:
+      return "failed";
+    case standing::cancelled:
+      return "cancelled";
   }
   return "";
 }
@@ -66,7 +81,8 @@ void draw_node(session& s, const trace_node& n, const std::string& before, const
     std::string text;
     tint colour;
   };
-  std::vector<piece> pieces{{before, tint::dim}, {std::string(symbol(n.how)) + " ", shade(n.how)},
+  std::vector<piece> pieces{{before, tint::dim},
+                            {std::string(symbol(n.how)) + " ", shade(n.how)},
                             {n.name, n.run ? tint::bold : tint::plain}};
   if (n.run) {
     if (!n.run->key.empty()) pieces.push_back({" " + clean(n.run->key), tint::bold});
@@ -75,7 +91,8 @@ void draw_node(session& s, const trace_node& n, const std::string& before, const
   } else if (n.kind == "timer" || n.kind == "signal") {
     if (n.kind == "signal") pieces.push_back({" signal", tint::dim});
   }
-  if (const std::string how = brackets(s, n); !how.empty()) pieces.push_back({" " + how, tint::dim});
+  if (const std::string how = brackets(s, n); !how.empty())
+    pieces.push_back({" " + how, tint::dim});
   if (!n.note.empty())
     pieces.push_back({" " + n.note, n.how == standing::done ? tint::dim : shade(n.how)});
   if (!n.place.empty()) pieces.push_back({"  " + n.place, tint::dim});
@@ -159,7 +176,8 @@ boost::json::object trace_json(session& s, const trace_node& node) {
   out["place"] = node.place;
   out["attempts"] = node.attempts;
   out["since"] = time_json(node.since, s.shown());
-  out["took_ms"] = node.took_us ? boost::json::value(*node.took_us / 1000) : boost::json::value(nullptr);
+  out["took_ms"] =
+      node.took_us ? boost::json::value(*node.took_us / 1000) : boost::json::value(nullptr);
   if (node.run) out["run"] = run_json(*node.run, s.shown());
   boost::json::array& below = out["below"].emplace_array();
   for (const trace_node& one : node.below) below.emplace_back(trace_json(s, one));
@@ -171,7 +189,8 @@ action declare_trace(CLI::App& flags) {
   flags.add_option("RUN", o->run, "key, id, beginning of an id, or WORKFLOW/KEY")->required();
   flags.add_flag("-f,--follow", o->follow, "go on until the run ends, in place on a terminal");
   flags.add_option("--depth", o->shape.depth, "generations of children (10)")->type_name("N");
-  flags.add_flag("--fold", o->shape.fold, "finished operations in one line, finished children closed");
+  flags.add_flag("--fold", o->shape.fold,
+                 "finished operations in one line, finished children closed");
   return [o](session& s) -> int {
     if (o->shape.depth < 1) throw usage_error("--depth needs at least 1");
     if (o->follow) return follow(s, *o);

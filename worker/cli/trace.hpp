@@ -14,10 +14,10 @@ namespace fermata::cli {
 /// A run, or one of its operations.
 struct trace_node {
   enum class standing { waiting, working, done, failed, cancelled } how = standing::working;
-  std::string kind;       // run, step, timer, signal, child …
+  std::string kind;  // run, step, timer, signal, child …
   std::string name;
   std::string operation;
-  std::string note;       // "attempt 3 in 2s: carrier_down", "until …"
+  std::string note;  // "attempt 3 in 2s: carrier_down", "until …"
   std::string place;
   int attempts = 0;
   engine::time_us since = 0;
@@ -27,8 +27,9 @@ struct trace_node {
 };
 
 struct trace_shape {
-  int depth = 10;     // generations of children
-  bool fold = false;  // finished operations of one kind become one line, finished children are closed
+  int depth = 10;  // generations of children
+  bool fold =
+      false;  // finished operations of one kind become one line, finished children are closed
 };
 
 trace_node trace_of(session& s, const engine::run_row& row, const trace_shape& shape);

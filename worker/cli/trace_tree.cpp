@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/event/encode.hpp"
 #include "worker/cli/events.hpp"
+#include "worker/cli/explain.hpp"
 #include "worker/cli/text.hpp"
 #include "worker/cli/trace.hpp"
 
@@ -29,28 +30,42 @@ class folding {
         const bool patience = what.details.timer().purpose() == 1;
         trace_node& n = node(what, patience ? "signal" : "timer", standing::waiting);
         if (!patience) n.name = "sleep";
-        n.note = "until " + session_.time(what.details.timer().due_us());
+        n.note = until_text(session_, what.details.timer().due_us());
         break;
       }
-      case event_kind::timer_fired: finish(what, standing::done, ""); break;
+      case event_kind::timer_fired:
+        finish(what, standing::done, "");
+        break;
       case event_kind::child_started:
         children_[what.operation] =
             engine::run_id::of(engine::ulid::from_view(what.details.child().child()));
         node(what, "child", standing::working);
         break;
-      case event_kind::child_completed: finish(what, standing::done, ""); break;
+      case event_kind::child_completed:
+        finish(what, standing::done, "");
+        break;
       case event_kind::child_failed:
         finish(what, standing::failed, failure_text(what.details.child_end().why()));
         break;
-      case event_kind::step_completed: step(what, standing::done); break;
-      case event_kind::step_failed: step(what, standing::failed); break;
-      case event_kind::step_cancelled: step(what, standing::cancelled); break;
+      case event_kind::step_completed:
+        step(what, standing::done);
+        break;
+      case event_kind::step_failed:
+        step(what, standing::failed);
+        break;
+      case event_kind::step_cancelled:
+        step(what, standing::cancelled);
+        break;
       case event_kind::step_scheduled:
       case event_kind::attempt_started:
       case event_kind::attempt_failed:
       case event_kind::attempt_crashed:
-      case event_kind::suspicion: attempt(what); break;
-      case event_kind::signal_received: signal(what); break;
+      case event_kind::suspicion:
+        attempt(what);
+        break;
+      case event_kind::signal_received:
+        signal(what);
+        break;
       case event_kind::cancel_received:
         lone(what, "cancel", standing::cancelled, clean(what.details.cancel().why()));
         break;
@@ -58,9 +73,11 @@ class folding {
         lone(what, "failing", standing::failed, failure_text(what.details.failing().why()));
         break;
       case event_kind::operator_act:
-        lone(what, "operator", standing::waiting, clean(what.details.act().act() + " by " + what.details.act().who()));
+        lone(what, "operator", standing::waiting,
+             clean(what.details.act().act() + " by " + what.details.act().who()));
         break;
-      default: break;
+      default:
+        break;
     }
   }
   std::vector<trace_node> take_nodes() { return std::move(nodes_); }
@@ -121,7 +138,8 @@ class folding {
     } else if (what.kind != event_kind::attempt_started) {
       n.how = standing::waiting;
       n.note = what.kind == event_kind::attempt_failed    ? failure_text(d.why())
-               : what.kind == event_kind::attempt_crashed ? "crashed" : "its worker died";
+               : what.kind == event_kind::attempt_crashed ? "crashed"
+                                                          : "its worker died";
       if (d.next_due_us() != 0) n.note += ", next " + session_.time(d.next_due_us());
     }
   }
@@ -145,17 +163,23 @@ class folding {
 
 standing standing_of(const engine::run_row& row) {
   using engine::run_state;
-  if (row.attention != engine::attention::none && !engine::ended(row.state)) return standing::waiting;
+  if (row.attention != engine::attention::none && !engine::ended(row.state))
+    return standing::waiting;
   switch (row.state) {
-    case run_state::waiting_to_start: return standing::waiting;
+    case run_state::waiting_to_start:
+      return standing::waiting;
     case run_state::running:
-    case run_state::compensating: return standing::working;
+    case run_state::compensating:
+      return standing::working;
     case run_state::completed:
-    case run_state::continued: return standing::done;
+    case run_state::continued:
+      return standing::done;
     case run_state::failed:
-    case run_state::expired: return standing::failed;
+    case run_state::expired:
+      return standing::failed;
     case run_state::cancelled:
-    case run_state::terminated: return standing::cancelled;
+    case run_state::terminated:
+      return standing::cancelled;
   }
   return standing::working;
 }
@@ -201,7 +225,8 @@ trace_node trace_of(session& s, const engine::run_row& row, const trace_shape& s
   for (engine::position_t from = 1;;) {
     const auto page = must(s.store().read_events(row.run, from, page_size));
     for (const engine::encoded_event& stored : page)
-      if (const auto event = engine::decode_envelope(row.run, stored); event.ok()) fold.take(*event);
+      if (const auto event = engine::decode_envelope(row.run, stored); event.ok())
+        fold.take(*event);
     if (page.size() < page_size) break;
     from = page.back().position + 1;
   }

@@ -17,7 +17,8 @@ namespace {
 boost::json::object finding_json(const engine::finding& one) {
   boost::json::object out = document("finding");
   out["run"] = one.run.empty() ? boost::json::value(nullptr) : boost::json::value(one.run.text());
-  out["position"] = one.position == 0 ? boost::json::value(nullptr) : boost::json::value(one.position);
+  out["position"] =
+      one.position == 0 ? boost::json::value(nullptr) : boost::json::value(one.position);
   out["what"] = one.what;
   return out;
 }
@@ -28,12 +29,13 @@ std::string place_of(const engine::finding& one) {
 }
 
 std::string summary_text(const engine::verify_summary& sum) {
-  return fmt::format("{} and {} checked{}", count_of(static_cast<std::int64_t>(sum.runs), "run"),
-                     count_of(static_cast<std::int64_t>(sum.events), "event"),
-                     sum.payloads_erased == 0
-                         ? ""
-                         : fmt::format(", {} erased",
-                                       count_of(static_cast<std::int64_t>(sum.payloads_erased), "payload")));
+  return fmt::format(
+      "{} and {} checked{}", count_of(static_cast<std::int64_t>(sum.runs), "run"),
+      count_of(static_cast<std::int64_t>(sum.events), "event"),
+      sum.payloads_erased == 0
+          ? ""
+          : fmt::format(", {} erased",
+                        count_of(static_cast<std::int64_t>(sum.payloads_erased), "payload")));
 }
 
 int verify(session& s, const std::string& run) {
@@ -53,7 +55,8 @@ int verify(session& s, const std::string& run) {
       s.out() << (one.run.empty() ? "" : one.run.text() + "\n");
     else
       s.out() << (live ? "\r\x1b[K" : "") << s.paint(place_of(one), tint::red) << ": "
-              << clean(one.what) << '\n' << std::flush;
+              << clean(one.what) << '\n'
+              << std::flush;
   };
   options.progress = [&](const engine::verify_summary& sum) {
     if (live) s.err() << "\r\x1b[K" << summary_text(sum) << " …" << std::flush;
@@ -73,7 +76,8 @@ int verify(session& s, const std::string& run) {
     s.out() << summary_text(sum) << ": "
             << (sum.findings == 0
                     ? s.paint("all is sound", tint::green)
-                    : s.paint(count_of(static_cast<std::int64_t>(sum.findings), "finding"), tint::red))
+                    : s.paint(count_of(static_cast<std::int64_t>(sum.findings), "finding"),
+                              tint::red))
             << '\n';
   }
   return sum.findings == 0 ? done : failed;

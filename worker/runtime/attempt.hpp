@@ -31,6 +31,7 @@ class live_attempt final : public detail::attempt_port {
         epoch_(epoch),
         write_(std::move(write)),
         context_(*this) {}
+  ~live_attempt() { leave_frame(); }
 
   // attempt_port: any thread
   int attempt() const override { return start_.number; }
@@ -42,6 +43,12 @@ class live_attempt final : public detail::attempt_port {
   void heartbeat(detail::payload&& details) override;
   const detail::payload* last_heartbeat() const override {
     return saved_beat ? &*saved_beat : nullptr;
+  }
+
+  /// A body of `ctx.run` refers to its frame: before it runs, and when it is over or never will.
+  bool enter_frame() { return local.gate && local.gate->enter(); }
+  void leave_frame() noexcept {
+    if (local.gate) local.gate->leave();
   }
 
   const engine::attempt_start& start() const noexcept { return start_; }
@@ -59,7 +66,6 @@ class live_attempt final : public detail::attempt_port {
   engine::time_us started = 0;
   std::int64_t deadline_us = 0;  // steady
   detail::live_run::local_op local;
-  detail::live_run* pinned_in = nullptr;
   engine::slot slot = 0;
 
   // Set before it starts.
@@ -84,8 +90,8 @@ struct attempt_done {
   std::shared_ptr<live_attempt> what;
   engine::payload value;
   std::exception_ptr problem;
-  bool undecodable = false;
   bool refused = false;  // it was not begun: the lease was over
+  bool frame_gone = false;  // … or the frame that it refers to was gone; a new one may ask again
 };
 
 }  // namespace fermata::runtime

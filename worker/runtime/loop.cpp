@@ -170,6 +170,20 @@ std::int64_t run_loop::next_due() const {
   return due;
 }
 
+std::int64_t run_loop::last_due() const {
+  std::int64_t last = 0;
+  for (const std::shared_ptr<live_attempt>& a : running_) {
+    if (a->answered) continue;
+    last = std::max(last, a->deadline_us);
+    if (a->start().plan.heartbeat_timeout_ms != 0)
+      last = std::max(last, a->last_beat_us() + a->start().plan.heartbeat_timeout_ms * 1000);
+  }
+  for (const engine::run_id& id : finishing_)
+    if (auto found = runs_.find(id); found != runs_.end())
+      last = std::max(last, found->second->grace_until);
+  return last;
+}
+
 /// Batches that couldn't be written are sent again as they were: nothing is lost, and what landed
 /// all the same is found by its bytes.
 void run_loop::send_again() {
@@ -217,6 +231,13 @@ void run_loop::forget(const engine::run_id& id) {
     a->answered = true;
     a->stop();
     std::erase(backlog_, a);
+  }
+  // A transaction that didn't land, or wasn't begun.
+  for (const auto& a : {run.to_commit, run.committing ? run.committing->what : nullptr}) {
+    if (!a) continue;
+    a->leave_frame();
+    running_.erase(a);
+    if (a->start().alone) alone_ = false;
   }
   finishing_.erase(id);
   runs_.erase(found);

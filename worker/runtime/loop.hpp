@@ -69,6 +69,8 @@ class run_loop final : public detail::local_worker {
   void stop_attempts();
   bool idle() const;  // no attempt runs, no append is under way
   std::size_t owned() const noexcept { return owned_.load(); }
+  /// The steady time (µs) at which the last attempt or grace time is over by itself; 0: none.
+  std::int64_t last_due() const;
   std::size_t attempts() const noexcept { return running_.size(); }
   /// Where the loop's thread is: since when it runs code of which run (steady µs; 0: none).
   std::int64_t code_since() const noexcept { return code_since_.load(); }
@@ -160,6 +162,7 @@ class run_loop final : public detail::local_worker {
   bool replay(active& run, const std::vector<engine::event>& history);
   void feed(active& run, engine::claimed& found);
   std::string report_of(const active& run) const;
+  void quarantine(active& run, std::string_view what);
   void run_code(active& run, const std::function<void(detail::live_run&)>& what);
   void block(active& run, engine::attention why, std::string report);
   void advance(active& run);

@@ -15,6 +15,7 @@ namespace fermata::runtime {
 namespace {
 constexpr std::size_t inline_appends = 8;  // below it, a hop to the writer's thread costs more
 constexpr std::int64_t again_us = 200'000;
+constexpr int own_looks = 16;
 }  // namespace
 
 /// Takes from the machine what is to be written.
@@ -142,6 +143,7 @@ void run_loop::build_transaction(active& run, engine::append& to) {
         const auto& body = std::get<detail::transactional_body>(serves_.step(a.start().name)->body);
         value = body.run(handle, detail::to_sdk(a.start().input));
       }
+      detail::check_value("the result", state->what->start().name, value.bytes.size());
       state->outcome.details.mutable_step()->set_result_type(value.type);
       state->outcome.value = detail::to_engine(std::move(value));
       return std::vector{engine::encode(id, after, state->outcome, {salt.data(), salt.size()})};
@@ -204,7 +206,7 @@ std::optional<engine::claim_request> run_loop::claim_request_now() {
   if (!poked_.exchange(false) && !due) return std::nullopt;
   next_look_ = steady + engine::limits::idle_poll_ms * 1000;
   engine::claim_request want;
-  want.at_most = std::max(room, 0);
+  want.at_most = std::max(room, own_looks);  // it also bounds messages for runs it has
   want.space = journal_.ns();
   want.queues = options_.queues;
   want.workflows = serves_.workflow_names();
@@ -274,7 +276,7 @@ void run_loop::landed(active& run, engine::append_result& how) {
   if (run.committing) {
     auto state = std::exchange(run.committing, nullptr);
     running_.erase(state->what);
-    if (state->what->pinned_in) state->what->pinned_in->body_done(state->what->slot);
+    state->what->leave_frame();
     state->what->answered = true;
     run.attempts.erase(state->what->start().operation);
     run.head = {state->outcome.position, how.body_events.at(0).chain};
@@ -338,7 +340,7 @@ void run_loop::body_failed(active& run, const engine::append_result& how) {
   done.problem = state->problem ? state->problem
                                 : std::make_exception_ptr(error(codes::input_output,
                                                                 std::string(how.body.message())));
-  if (state->what->pinned_in) state->what->pinned_in->body_done(state->what->slot);
+  state->what->leave_frame();
   finish(std::move(done));
 }
 

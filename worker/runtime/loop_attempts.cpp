@@ -84,7 +84,7 @@ void run_loop::dispatch() {
     if (is_journal_transaction(*a)) {
       if (is_local(a->start().kind)) {
         a->local = found->second->live->begin_body(a->slot);
-        a->pinned_in = found->second->live.get();
+        (void)a->enter_frame();
       }
       found->second->to_commit = a;
       want_append(*found->second);
@@ -122,16 +122,15 @@ step_pool::task run_loop::task_of(active& run, std::shared_ptr<live_attempt> a) 
     auto beat = store_.heartbeat(run.row.run, a->start().operation);
     if (beat.ok() && *beat) a->saved_beat = detail::to_sdk((*beat)->details);
   }
-  if (is_local(a->start().kind)) {
-    a->local = run.live->begin_body(a->slot);
-    a->pinned_in = run.live.get();
-  }
+  if (is_local(a->start().kind)) a->local = run.live->begin_body(a->slot);
   return [this, a = std::move(a)]() mutable {
     attempt_done done;
     done.what = a;
-    if (journal_.time().boot_now_us() >= outside_.lease_until()) {
+    const bool in_time = journal_.time().boot_now_us() < outside_.lease_until();
+    if (!in_time || (is_local(a->start().kind) && !a->enter_frame())) {
       done.refused = true;
-      if (a->pinned_in) a->pinned_in->body_done(a->slot);
+      done.frame_gone = in_time;
+      a->leave_frame();
       return post(std::move(done));
     }
     if (const auto* entry = serves_.step(a->start().name);
@@ -148,7 +147,7 @@ step_pool::task run_loop::task_of(active& run, std::shared_ptr<live_attempt> a) 
           });
     }
     execute(*a, done);
-    if (a->pinned_in) a->pinned_in->body_done(a->slot);
+    a->leave_frame();
     post(std::move(done));
   };
 }
@@ -187,9 +186,6 @@ void run_loop::execute(live_attempt& a, attempt_done& to) {
         to.value =
             detail::to_engine(std::get<detail::sync_body>(entry.body)(input, a.context()));
     }
-  } catch (const detail::undecodable_input&) {
-    to.problem = std::current_exception();
-    to.undecodable = true;
   } catch (...) {
     to.problem = std::current_exception();
   }
@@ -206,11 +202,14 @@ void run_loop::finish(attempt_done&& done) {
   if (!run.live && !load(run)) return;
   if (done.refused || (a.draining && done.problem)) {
     a.answered = true;
-    run.live->machine().attempt_refused(run.live->machine().slot_of(a.start().operation));
+    engine::machine& machine = run.live->machine();
+    const engine::slot slot = machine.slot_of(a.start().operation);
     run.attempts.erase(a.start().operation);
-    return;
+    machine.attempt_refused(slot);
+    if (done.frame_gone) machine.attempt_possible(slot);
+    return mark(run);
   }
-  if (done.undecodable) {
+  if (done.problem && detail::is_undecodable_input(done.problem)) {
     a.answered = true;
     const std::string why = detail::failure_of(done.problem).message();
     run.attempts.erase(a.start().operation);

@@ -150,30 +150,38 @@ bool run_loop::replay(active& run, const std::vector<engine::event>& history) {
     if (engine::class_of(e.kind) == engine::event_class::command && e.position > failing)
       machine.foresee(e);
   machine.history_ends_at(history.back().position);
+  if (failing == 0 && engine::code_is_dangerous(history)) {
+    quarantine(run, "the workflow's own code");
+    return false;
+  }
   run_code(run, [&](detail::live_run& live) {
     for (const engine::event& e : history) live.deliver(e);
     machine.set_time(now_);
+    for (auto& [operation, a] : run.attempts) {
+      a->slot = machine.slot_of(operation);
+      if (a->running && a->slot != 0) machine.attempt_goes_on(a->slot);
+    }
     if (machine.difference().empty()) live.go_live();
   });
-  for (auto& [operation, a] : run.attempts) a->slot = machine.slot_of(operation);
   if (!machine.difference().empty()) {
     block(run, engine::attention::blocked, report_of(run));
     return false;
   }
   if (const std::string operation = machine.quarantined(); !operation.empty()) {
-    block(run, engine::attention::quarantined,
-          operation == "code"
-              ? fmt::format("the workflow's own code took its worker down {} times; repair it, then "
-                            "`fermata retry {}` [FER-1202]",
-                            engine::limits::crashes_to_quarantine, run.row.run.text())
-              : fmt::format("step '{}' (operation {}) took its worker down {} times; repair it, then "
-                            "`fermata retry {}` [FER-1202]",
-                            machine.look(machine.slot_of(operation)).name, operation,
-                            engine::limits::crashes_to_quarantine, run.row.run.text()));
+    quarantine(run, operation == "code"
+                        ? "the workflow's own code"
+                        : fmt::format("step '{}' (operation {})",
+                                      machine.look(machine.slot_of(operation)).name, operation));
     return false;
   }
   mark(run);
   return true;
+}
+
+void run_loop::quarantine(active& run, std::string_view what) {
+  block(run, engine::attention::quarantined,
+        fmt::format("{} took its worker down {} times; repair it, then `fermata retry {}` [FER-1202]",
+                    what, engine::limits::crashes_to_quarantine, run.row.run.text()));
 }
 
 /// The difference, and the events around it.
@@ -213,8 +221,8 @@ void run_loop::advance(active& run) {
   const engine::standing stands = machine.stands();
   if (stands.needs_attention && !machine.has_events() && !run.appending) {
     return block(run, engine::attention::needs_attention,
-                 fmt::format("a compensation failed for good: {}; repair what it complains about, "
-                             "then `fermata retry {}` [FER-1204]",
+                 fmt::format("an operation needs a person: {}; repair what it complains about, then "
+                             "`fermata retry {}` [FER-1204]",
                              stands.waits, run.row.run.text()));
   }
   if (stands.finishing && stands.attempts > 0 && finishing_.insert(run.row.run).second)

@@ -17,11 +17,17 @@ class registry final : public detail::worker_port {
   /// Called with each step before it is kept: the testing kit's door.
   void on_step(std::function<void(detail::step_entry&)> look) { on_step_ = std::move(look); }
 
+  /// Called with each workflow before it is kept.
+  void on_workflow(std::function<void(const detail::workflow_entry&)> look) {
+    on_workflow_ = std::move(look);
+  }
+
   void serve_step(detail::step_entry&& what) override {
     if (on_step_) on_step_(what);
     steps_.insert_or_assign(what.name, std::move(what));
   }
   void serve_workflow(detail::workflow_entry&& what) override {
+    if (on_workflow_) on_workflow_(what);
     workflows_.insert_or_assign(what.name, std::move(what));
   }
   void connect(std::string_view database, detail::connector how) override {
@@ -54,6 +60,7 @@ class registry final : public detail::worker_port {
   }
 
   std::function<void(detail::step_entry&)> on_step_;
+  std::function<void(const detail::workflow_entry&)> on_workflow_;
   table<detail::step_entry> steps_;
   table<detail::workflow_entry> workflows_;
   table<detail::connector> databases_;

@@ -13,8 +13,8 @@
 #include <pthread.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <climits>
+#include <system_error>
 
 namespace fermata::runtime {
 
@@ -45,22 +45,22 @@ engine::step_plan plan_of(const step_options& o) {
 }  // namespace
 
 session::session(detail::journal_impl& journal, const registry& serves,
-                 const worker_options& options)
+                 const worker_options& options, bell& wakes, const stop_request& stopping)
     : journal_(journal),
       store_(journal.store()),
       serves_(serves),
       build_(build_of(options)),
       drain_grace_(options.drain_grace),
       pool_(static_cast<std::size_t>(std::max(1, options.concurrency))),
+      bell_(wakes),
+      stopping_(stopping),
       lease_until_(INT64_MAX) {
-  ::sem_init(&bell_, 0, 0);
   enter_store(options);
 }
 
 session::~session() {
   loop_.reset();
   io_.reset();
-  ::sem_destroy(&bell_);
 }
 
 void session::enter_store(const worker_options& options) {
@@ -74,8 +74,12 @@ void session::enter_store(const worker_options& options) {
   me_ = std::move(*made);
   if (const std::string path = box_path(me_.slot); !path.empty()) {
     black_box::install_handlers();
-    box_ = black_box::open(path, me_.id.text(),
-                           static_cast<std::size_t>(options.concurrency) + 8, &journal_.time());
+    try {
+      box_ = black_box::open(path, me_.id.text(),
+                             static_cast<std::size_t>(options.concurrency) + 8, &journal_.time());
+    } catch (const std::system_error& why) {
+      log(level::warning, fmt::format("no black box, crashes won't be attributed: {}", why.what()));
+    }
   }
   put_serving();
   loop_options how;
@@ -125,10 +129,10 @@ bool session::run() {
   guard_ = std::thread([this] { guard(); });
   while (stopping_.load() == 0 && !dead_.load()) {
     const std::int64_t due = loop_->turn();
-    if (stopping_.load() == 0 && !dead_.load()) sleep_until(due);
+    if (stopping_.load() == 0 && !dead_.load()) bell_.sleep_until(due);
   }
   loop_->stop_claiming();
-  if (!dead_.load()) drain(stopping_.load());
+  if (!dead_.load()) drain();
   journal_.attach_worker(nullptr);
   {
     const std::lock_guard lock(guard_mutex_);
@@ -146,42 +150,21 @@ bool session::run() {
   return !dead_.load() || stopping_.load() != 0;
 }
 
-void session::drain(int how) {
+void session::drain() {
   const std::int64_t begun = journal_.time().steady_now_us();
   const std::int64_t patience = drain_grace_.count() * 1000;
   bool told = false;
   while (!loop_->idle() || loop_->attempts() > 0) {
     const std::int64_t now = journal_.time().steady_now_us();
-    if (!told && (how >= 2 || stopping_.load() >= 2 || now - begun >= patience)) {
+    if (!told && (stopping_.load() >= 2 || now - begun >= patience)) {
       loop_->stop_attempts();
       told = true;
     }
     if (stopping_.load() >= 2 || now - begun >= patience + 1'000'000) break;
     (void)loop_->turn();
     if (loop_->idle() && loop_->attempts() == 0) break;
-    sleep_until(now + 50'000);
+    bell_.sleep_until(now + 50'000);
   }
-}
-
-void session::stop(int how) noexcept {
-  int before = stopping_.load();
-  while (before < how && !stopping_.compare_exchange_weak(before, how)) {
-  }
-  rung_.store(true);
-  ::sem_post(&bell_);
-}
-
-void session::wake() noexcept {
-  if (!rung_.exchange(true)) ::sem_post(&bell_);
-}
-
-void session::sleep_until(std::int64_t steady_us) {
-  timespec until{};
-  until.tv_sec = static_cast<std::time_t>(steady_us / 1'000'000);
-  until.tv_nsec = static_cast<long>(steady_us % 1'000'000 * 1000);
-  while (::sem_clockwait(&bell_, CLOCK_MONOTONIC, &until) != 0 && errno == EINTR) {
-  }
-  rung_.store(false);
 }
 
 void* session::io_context() {

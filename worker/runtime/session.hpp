@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "worker/runtime/bell.hpp"
 #include "worker/runtime/loop.hpp"
 
 #include <fermata/worker.hpp>
-
-#include <semaphore.h>
 
 #include <atomic>
 #include <condition_variable>
@@ -23,18 +22,17 @@ class io_threads;
 /// loop advances.
 class session final : public loop_outside {
  public:
-  session(detail::journal_impl& journal, const registry& serves, const worker_options& options);
+  session(detail::journal_impl& journal, const registry& serves, const worker_options& options,
+          bell& wakes, const stop_request& stopping);
   ~session() override;
 
   /// Works until stopped. False: this worker was marked dead; go on under a new id.
   bool run();
-  /// 1: drain, 2: at once. Safe in a signal handler.
-  void stop(int how) noexcept;
 
   // loop_outside
   void execute(std::vector<step_pool::task>&& tasks) override { pool_.submit(std::move(tasks)); }
   void* io_context() override;
-  void wake() noexcept override;
+  void wake() noexcept override { bell_.ring(); }
   void log(level how, std::string_view text) override;
   void run_line(const engine::log_line& line) override;
   black_box* box() noexcept override { return box_.get(); }
@@ -44,8 +42,7 @@ class session final : public loop_outside {
  private:
   void enter_store(const worker_options& options);
   void put_serving();
-  void drain(int how);
-  void sleep_until(std::int64_t steady_us);
+  void drain();
   // guard.cpp
   void guard();
   void renew();
@@ -66,9 +63,8 @@ class session final : public loop_outside {
   std::once_flag io_made_;
   std::unique_ptr<run_loop> loop_;
 
-  sem_t bell_;
-  std::atomic<bool> rung_ = false;
-  std::atomic<int> stopping_ = 0;
+  bell& bell_;
+  const stop_request& stopping_;
   std::atomic<bool> dead_ = false;
   std::atomic<std::int64_t> lease_until_;
 

@@ -124,7 +124,7 @@ class store_decorator : public engine::store {
   void interrupt() override { inner_->interrupt(); }
 
  protected:
-  const std::shared_ptr<engine::store> inner_;
+  std::shared_ptr<engine::store> inner_;
 };
 
 }  // namespace fermata::testing

@@ -18,8 +18,9 @@ constexpr int idle_polls_max = 3;
 
 absl::StatusOr<engine::batch_result> crashing_store::commit(engine::batch&& what) {
   std::size_t adds = 0;
-  for (const engine::append& a : what.appends) adds += a.body ? 1 : a.events.size();
-  const bool now = !crashed_ && at_ != 0 && events_ < at_ && events_ + adds >= at_;
+  for (const engine::append& a : what.appends)
+    if (worker_acts_) adds += a.body ? 1 : a.events.size();
+  const bool now = adds != 0 && !crashed_ && at_ != 0 && events_ < at_ && events_ + adds >= at_;
   if (crashed_) return absl::UnavailableError("the process is dead");
   if (now && how_ == way::crash_before) {
     crashed_ = true;
@@ -38,14 +39,17 @@ absl::StatusOr<engine::batch_result> crashing_store::commit(engine::batch&& what
 kit::world::world(way how, std::size_t at)
     : time(std::make_shared<engine::manual_clock>(begin_of_2026)),
       chance(std::make_shared<engine::seeded_random>(1)),
-      memory(std::make_shared<engine::memory_store>("memory:",
-                                                    engine::open_options{.time = time, .chance = chance})),
-      store(std::make_shared<crashing_store>(memory, how, at)),
+      where(make_place(time, chance)),
+      store(std::make_shared<crashing_store>(where->open(), how, at)),
       how_(how) {}
 
-kit::world::~world() {
-  loop_.reset();
+kit::world::~world() { clear(); }
+
+/// Attempts refer to the loop, and those that wait for something outside to the context.
+void kit::world::clear() {
   tasks_.clear();
+  io_.emplace();
+  loop_.reset();
 }
 
 std::shared_ptr<detail::journal_impl> kit::world::make_journal() {
@@ -60,6 +64,9 @@ std::shared_ptr<detail::journal_impl> kit::world::make_journal() {
 void kit::world::employ(fermata::worker& who) {
   serves = &who.inside().serves();
   serves->on_step([this](detail::step_entry& entry) { instrument(entry); });
+  serves->on_workflow([this](const detail::workflow_entry& entry) {
+    if (loop_ && serves->workflow(entry.name) != nullptr) restart();  // another build is deployed
+  });
 }
 
 void kit::world::hire() {
@@ -78,11 +85,9 @@ void kit::world::hire() {
 }
 
 /// What was in memory is gone; the journal stays.
-void kit::world::restart_after_crash() {
-  tasks_.clear();
-  io_.restart();
-  loop_.reset();
-  memory->kill_worker(worker_row_);
+void kit::world::restart() {
+  clear();
+  store->put_in(where->reopen(worker_row_, store->take_out()));
   store->restart();
   hire();
 }
@@ -94,7 +99,18 @@ void kit::world::execute(std::vector<runtime::step_pool::task>&& tasks) {
 /// Counts attempts and plays faults. A body becomes asynchronous, so that one that hangs just never
 /// answers.
 void kit::world::instrument(detail::step_entry& entry) {
-  if (std::holds_alternative<detail::transactional_body>(entry.body)) return;
+  if (auto* body = std::get_if<detail::transactional_body>(&entry.body)) {
+    body->run = [this, name = entry.name, run = std::move(body->run)](
+                    void* handle, const detail::payload& input) {
+      ++entered[name];
+      if (auto f = faults.find(name); f != faults.end() && f->second.times > 0) {
+        --f->second.times;
+        throw failure(f->second.why);
+      }
+      return run(handle, input);
+    };
+    return;
+  }
   entry.body = detail::async_body([this, name = entry.name, body = std::move(entry.body)](
                                       void* io, detail::payload input, step_context& attempt,
                                       detail::async_done done) {
@@ -117,15 +133,23 @@ void kit::world::instrument(detail::step_entry& entry) {
   });
 }
 
+std::int64_t kit::world::turn() {
+  const std::size_t before = store->events();
+  loop_->poke();
+  store->worker_acts(true);
+  const std::int64_t due = loop_->turn();
+  store->worker_acts(false);
+  if (store->events() != before) idle_polls_ = 0;
+  return due;
+}
+
 std::int64_t kit::world::work() {
   if (!loop_) hire();
   for (;;) {
     const std::size_t before = store->events();
-    loop_->poke();
-    const std::int64_t due = loop_->turn();
-    if (store->events() != before) idle_polls_ = 0;
+    const std::int64_t due = turn();
     if (store->crashed()) {
-      restart_after_crash();
+      restart();
       continue;
     }
     if (!tasks_.empty()) {
@@ -134,23 +158,45 @@ std::int64_t kit::world::work() {
       task();
       continue;
     }
-    if (io_.poll() > 0) {
-      io_.restart();
-      continue;
-    }
-    io_.restart();
+    io_->restart();
+    if (io_->poll_one() > 0) continue;
     if (store->events() == before) return due;
   }
+}
+
+/// The steady time until which something may happen by itself: timers of runs that nobody has to look
+/// after, starts that wait for their time, time-outs of attempts.
+std::int64_t kit::world::last_moment() {
+  const std::int64_t now = time->steady_now_us();
+  std::int64_t last = 0;
+  auto until = [&](engine::time_us wall) { last = std::max(last, now + wall - store->now()); };
+  engine::run_query open;
+  open.at_most = 100'000;
+  open.states = {engine::run_state::waiting_to_start, engine::run_state::running,
+                 engine::run_state::compensating};
+  auto rows = store->list(open);
+  detail::raise(rows.status());
+  for (const engine::run_row& row : *rows) {
+    if (row.attention != engine::attention::none) continue;
+    if (row.started == 0) {
+      until(row.not_before);
+      continue;
+    }
+    auto timers = store->timers(row.run);
+    detail::raise(timers.status());
+    for (const engine::timer_row& timer : *timers) until(timer.due);
+  }
+  return last;
 }
 
 bool kit::world::pass_time(std::optional<std::int64_t> until) {
   const std::int64_t due = work();
   const std::int64_t now = time->steady_now_us();
-  auto counts = store->counts("default");
-  const bool awaited = counts.ok() && counts->next_timer != 0;
-  if (!until && !awaited && due - now >= engine::limits::idle_poll_ms * 1000 &&
-      ++idle_polls_ > idle_polls_max)
-    return false;
+  if (!until) {
+    if (++idle_polls_ == idle_polls_max) last_moment_ = last_moment();
+    if (idle_polls_ > idle_polls_max && now > std::max(last_moment_, loop_->last_due()))
+      return false;
+  }
   const std::int64_t to = until ? std::min(due, *until) : due;
   time->advance(std::max<std::int64_t>(to - now, until && now >= *until ? 0 : 1));
   return !until || time->steady_now_us() < *until;
@@ -163,7 +209,9 @@ void kit::world::replay_all() {
   detail::raise(rows.status());
   for (const engine::run_row& row : *rows) {
     const detail::workflow_entry* entry = serves->workflow(row.workflow);
-    if (entry == nullptr || row.started == 0 || row.state == engine::run_state::terminated) continue;
+    if (entry == nullptr || row.started == 0 || row.state == engine::run_state::terminated ||
+        row.state == engine::run_state::expired)
+      continue;
     auto stored = store->read_events(row.run, 1, 1'000'000);
     detail::raise(stored.status());
     engine::machine_options options;

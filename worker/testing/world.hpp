@@ -2,9 +2,9 @@
 #pragma once
 
 #include "engine/ports/simulated.hpp"
-#include "engine/store/memory/memory_store.hpp"
 #include "src/journal_impl.hpp"
 #include "worker/runtime/loop.hpp"
+#include "worker/testing/place.hpp"
 #include "worker/testing/store_decorator.hpp"
 #include "worker/worker_impl.hpp"
 
@@ -20,7 +20,8 @@
 
 namespace fermata::testing {
 
-/// Counts the events that the worker appends, and lets its process die at one of them.
+/// Counts the events that the worker appends (what clients and operators do isn't its), and lets its
+/// process die at one of them.
 class crashing_store final : public store_decorator {
  public:
   crashing_store(std::shared_ptr<engine::store> inner, way how, std::size_t at)
@@ -30,12 +31,17 @@ class crashing_store final : public store_decorator {
   std::size_t events() const noexcept { return events_; }
   bool crashed() const noexcept { return crashed_; }
   void restart() noexcept { crashed_ = false; }
+  /// The worker's process acts from here on, or doesn't any more.
+  void worker_acts(bool now) noexcept { worker_acts_ = now; }
+  std::shared_ptr<engine::store> take_out() { return std::move(inner_); }
+  void put_in(std::shared_ptr<engine::store> inner) { inner_ = std::move(inner); }
 
  private:
   const way how_;
   const std::size_t at_;
   std::size_t events_ = 0;
   bool crashed_ = false;
+  bool worker_acts_ = false;
 };
 
 /// Everything behind a kit: one thread, virtual time, the real run loop.
@@ -61,16 +67,16 @@ class kit::world final : public runtime::loop_outside {
   std::map<std::string, int, std::less<>> entered;
   std::shared_ptr<engine::manual_clock> time;
   std::shared_ptr<engine::seeded_random> chance;
-  std::shared_ptr<engine::memory_store> memory;
+  std::unique_ptr<place> where;
   std::shared_ptr<crashing_store> store;
   runtime::registry* serves = nullptr;
 
   // loop_outside
   void execute(std::vector<runtime::step_pool::task>&& tasks) override;
-  void* io_context() override { return &io_; }
+  void* io_context() override { return &*io_; }
   void wake() noexcept override {}
   void log(level, std::string_view) override {}
-  void run_line(const engine::log_line&) override {}
+  void run_line(const engine::log_line&) override {}  // the journal has it
   runtime::black_box* box() noexcept override { return nullptr; }
   std::int64_t lease_until() const noexcept override { return INT64_MAX; }
   void leased(std::int64_t) noexcept override {}
@@ -78,15 +84,19 @@ class kit::world final : public runtime::loop_outside {
  private:
   void instrument(detail::step_entry& entry);
   void hire();
-  void restart_after_crash();
+  void clear();
+  void restart();
+  std::int64_t turn();
+  std::int64_t last_moment();
 
   const way how_;
-  boost::asio::io_context io_;
+  std::optional<boost::asio::io_context> io_ = std::optional<boost::asio::io_context>(std::in_place);
   std::shared_ptr<detail::journal_impl> journal_;
   std::deque<runtime::step_pool::task> tasks_;
   std::unique_ptr<runtime::run_loop> loop_;
   std::int64_t worker_row_ = 0;
   int idle_polls_ = 0;
+  std::int64_t last_moment_ = 0;  // until which something may happen by itself; 0: to be found out
 };
 
 }  // namespace fermata::testing

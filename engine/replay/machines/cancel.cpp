@@ -15,9 +15,10 @@ bool machine::within_shield(slot branch) const {
 }
 
 bool machine::refuses(slot branch, slot op) const {
+  // What is being stopped ends soon: its result is delivered first, also through a combinator.
   const operation& what = ops_[op];
   return branch_cancelled(branch) && what.how == settled::pending && what.branch != branch &&
-         !(what.inner && what.inner->shielded);
+         !what.cancel_asked && !(what.inner && (what.inner->shielded || what.inner->cancelled));
 }
 
 void machine::deliver_cancel(const event& what) {

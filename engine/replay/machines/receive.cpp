@@ -49,7 +49,7 @@ void machine::deliver_signal(const event& what) {
     mail_under_way_.erase(m);
   if (fold_only_ && !failing_) return;
   auto waiting = waiting_.find(what.name);
-  while (code_runs() && waiting != waiting_.end() && !waiting->second.empty()) {
+  while (waiting != waiting_.end() && !waiting->second.empty()) {
     const slot s = waiting->second.front();
     waiting->second.pop_front();
     if (ops_[s].how != settled::pending) continue;

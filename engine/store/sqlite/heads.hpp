@@ -24,8 +24,8 @@ struct run_head {
 };
 
 /// Heads of runs that this connection has lately written. True as long as nobody else has written,
-/// which `PRAGMA data_version` tells under the lock: then all are forgotten. (Measured: an append of
-/// one event costs 5.0 µs with it, 9.3 µs with a SELECT of head and owner per append.)
+/// which `PRAGMA data_version` tells under the lock: then all are forgotten.
+/// So a plain step's append reads nothing before it inserts.
 class heads {
  public:
   /// The head of this row; null when there is no such run. Valid until the next call.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/store/sqlite/journal_file.hpp"
 
+#include "engine/failpoint.hpp"
+
 #include "engine/limits.hpp"
 #include "engine/store/sqlite/process.hpp"
 #include "engine/store/sqlite/schema.hpp"
@@ -66,7 +68,9 @@ void journal_file::refuse_newer_schema() {
 
 void journal_file::end(turn& turn) {
   wake.count_commit();
+  failpoint("sqlite.in_transaction");
   db_->sql("COMMIT").run();
+  failpoint("sqlite.committed");
   db_->names.committed();
   db_->places.committed();
   db_->spaces.committed();

@@ -2,6 +2,7 @@
 #include "engine/store/sqlite/lock.hpp"
 
 #include "engine/limits.hpp"
+#include "engine/ports/real.hpp"
 #include "engine/store/sqlite/errors.hpp"
 #include "engine/store/sqlite/futex.hpp"
 #include "engine/store/sqlite/process.hpp"
@@ -10,7 +11,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <cstdio>
 
 namespace fermata::engine::sqlite {
@@ -23,11 +23,8 @@ constexpr std::int64_t look_again_us = 5'000;      // a dead holder wakes nobody
 constexpr std::int64_t yield_us = 1'000;           // time for a waiter to take its turn
 constexpr int idle_yields_max = 3;                 // then the waiters counted are dead ones
 
-std::int64_t steady_ms() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
+/// Always real time: other processes don't live in virtual time.
+std::int64_t steady_ms() { return real_clock().steady_now_us() / 1'000; }
 
 }  // namespace
 

@@ -48,6 +48,8 @@ std::int64_t sqlite_store::boot_now() const { return file_->time->boot_now_us();
 
 std::uint32_t sqlite_store::wake_count() const { return file_->wake.count(); }
 
+std::uint32_t sqlite_store::wakes_of_own_ends() const { return file_->wake.bumps_for_ends(); }
+
 void sqlite_store::wait(std::uint32_t seen, std::int64_t timeout_us) {
   file_->wake.wait(seen, file_->virtual_time ? std::min(timeout_us, virtual_wait_us) : timeout_us);
 }

@@ -84,6 +84,7 @@ class sqlite_store final : public store {
   time_us now() const override;
   std::int64_t boot_now() const override;
   std::uint32_t wake_count() const override;
+  std::uint32_t wakes_of_own_ends() const override;
   void wait(std::uint32_t seen, std::int64_t timeout_us) override;
   void interrupt() override;
 

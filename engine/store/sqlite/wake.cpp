@@ -90,6 +90,11 @@ void wake_file::bump() {
   if (page_->waiters.load() != 0) futex_wake(page_->count, INT_MAX);
 }
 
+void wake_file::bump_for_ends() {
+  for_ends_.fetch_add(1);  // first: who sees the count sees why
+  bump();
+}
+
 void wake_file::count_commit() { page_->commits.fetch_add(1); }
 
 void wake_file::wait(std::uint32_t seen, std::int64_t timeout_us) {

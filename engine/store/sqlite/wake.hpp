@@ -25,6 +25,9 @@ class wake_file {
   std::uint32_t count() const;
   /// After a commit that concerns others returned: never before, or they'd look too early.
   void bump();
+  /// The same, where this process knows already: runs ended, and nothing else.
+  void bump_for_ends();
+  std::uint32_t bumps_for_ends() const { return for_ends_.load(); }
   /// Sleeps until the count isn't `seen` any more, or the time is over. From the first wait on, a
   /// thread watches for commits of programs that don't know this file.
   void wait(std::uint32_t seen, std::int64_t timeout_us);
@@ -43,6 +46,8 @@ class wake_file {
   file file_;
   shared_page mapping_;
   page* page_;
+
+  std::atomic<std::uint32_t> for_ends_ = 0;
 
   std::once_flag watching_;
   std::thread watcher_;

@@ -22,9 +22,11 @@ stored<T> store(const future<T>& done) {
   }
 }
 
-/// Waits for all; throws the first failure, in the order in which they failed.
+/// Waits for all; throws the first failure, in the order in which they failed. The others' are known
+/// with it.
 template <class Look>
 task<void> wait_all(context& ctx, std::vector<slot> ops, Look look) {
+  for (slot op : ops) ctx.port().observe(op);
   while (!ops.empty()) {
     const first_of wait{&ctx.port(), ops};
     std::size_t i = co_await wait;
@@ -111,8 +113,11 @@ task<T> bounded(context& ctx, future<T> what, duration limit, location at) {
   const std::vector<slot> ops{what.op(), timer.op()};
   const first_of wait{&ctx.port(), ops};
   std::size_t winner = co_await wait;
+  // A timer that was cancelled with this branch isn't over: what it bounds is being stopped, too.
+  const bool late = winner == 1 && ctx.port().look(timer.op()).how == settled_as::value;
+  if (winner == 1 && !late) co_return co_await what;
   cancel_others(ctx.port(), ops, winner, true);
-  if (winner == 1)
+  if (late)
     throw timed_out("took longer than " + std::to_string(limit.count()) + " ms",
                     std::string(ctx.run_id()));
   co_return what.take();

@@ -197,7 +197,7 @@ void context::publish(const published<T>& what, const std::type_identity_t<T>& v
 inline void context::tag(fermata::name key, std::string_view value, location at) {
   (void)port_->issue({.kind = detail::op_kind::tag,
                       .name = key.view(),
-                      .input = detail::encode(std::string(value)),
+                      .input = {.bytes = std::string(value), .content_type = "text/plain"},
                       .where = at});
 }
 template <class T>

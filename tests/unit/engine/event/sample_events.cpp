@@ -82,6 +82,7 @@ void add_start(journal_of_samples& to) {
   started->set_requested_us(begin + 1);
 }
 
+// tidy: one sample after the other, nothing to follow
 void add_commands(journal_of_samples& to) {
   event* what = &to.add(event_kind::timer_set, "1", "",
                         R"({"timer":{"due_us":1704067260000000,"asked_ms":60000,"purpose":1}})")
@@ -147,6 +148,7 @@ void add_commands(journal_of_samples& to) {
   what->details.mutable_cancel_request()->set_target("3.2");
 }
 
+// tidy: one sample after the other, nothing to follow
 void add_steps(journal_of_samples& to) {
   event* what =
       &to.add(event_kind::step_completed, "9", "charge_card",

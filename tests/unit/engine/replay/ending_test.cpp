@@ -4,7 +4,8 @@
 
 #include <doctest/doctest.h>
 
-using namespace story;
+using namespace fermata::engine;
+using namespace fermata::engine::story;
 
 namespace {
 request undone(step_plan plan = {}, std::string input = "in") {
@@ -406,6 +407,24 @@ TEST_CASE("what is abandoned by a failing run comes back neither by a retry nor 
       true);
 }
 
+TEST_CASE("a late outcome in the journal means nothing to a run that compensates") {
+  teller t([](code& c) {
+    (void)c.on_failure("undo", "x");
+    (void)c.step("pay", {.kind = operation_kind::transaction});
+    c.wait(c.step("bad"), [](code&) {});
+  });
+  const event late = t.m().outcome_of(2, 1, begin);
+  t.fails("3", "no", false);
+  t.grace_over();
+  for (const bool with_code : {true, false}) {
+    auto again = t.replay(t.journal().size(), with_code);
+    event e = late;
+    e.position = t.journal().size() + 1;
+    again->m().deliver(e);
+    CHECK(again->m().difference().empty());
+  }
+}
+
 TEST_CASE("a failure that nobody saw fails the run, but not one of what was given up") {
   const body unseen = [](code& c) {
     (void)c.step("a");
@@ -495,6 +514,7 @@ TEST_CASE("nothing is appended after an end") {
   t.m().stand();
   t.m().receive({.kind = message_kind::signal, .name = "x", .value = text("2")});
   t.m().receive({.kind = message_kind::cancel});
+  t.m().crashed("", 1, 11, "", "", false);
   events = t.m().take_events();
 
   REQUIRE(events.size() == 1);

@@ -8,7 +8,8 @@
 #include <cstdlib>
 #include <random>
 
-using namespace story;
+using namespace fermata::engine;
+using namespace fermata::engine::story;
 
 namespace {
 

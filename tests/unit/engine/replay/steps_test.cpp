@@ -4,7 +4,8 @@
 
 #include <doctest/doctest.h>
 
-using namespace story;
+using namespace fermata::engine;
+using namespace fermata::engine::story;
 
 namespace {
 body one(step_plan plan) {
@@ -334,21 +335,35 @@ TEST_CASE("an attempt that is postponed is started when its time has come") {
 }
 
 TEST_CASE("an attempt that outlives its machine isn't started again, and its outcome is taken") {
-  teller t(one({.on_crash = 1}));
-  auto again = t.replay(t.journal().size());  // without `attempt_goes_on` it has vanished
-  CHECK(again->m().has_events());
+  for (const int on_crash : {1, 2}) {
+    teller t(one({.on_crash = on_crash}));
+    auto again = t.replay(t.journal().size());  // without `attempt_goes_on` it has vanished
+    CHECK(again->m().take_starts().empty());
 
-  machine m({.run = t.m().origin(), .chain = t.m().origin()});
-  m.history_ends_at(2);
-  m.deliver(t.journal()[0]);
-  m.ask(0, {.name = "a", .place = "code:a", .input = text("in"), .plan = {.on_crash = 1}});
-  m.deliver(t.journal()[1]);
-  m.attempt_goes_on(1);
-  m.go_live();
-  CHECK_FALSE(m.has_events());
-  CHECK(m.take_starts().empty());
-  m.attempt_ended(1, {.number = 1, .value = text("v")});
-  CHECK(m.take_events().size() == 1);
+    machine m({.run = t.m().origin(), .chain = t.m().origin()});
+    m.history_ends_at(2);
+    m.deliver(t.journal()[0]);
+    m.ask(0, {.name = "a", .input = text("in"), .plan = {.on_crash = on_crash}});
+    m.deliver(t.journal()[1]);
+    m.attempt_goes_on(1);
+    m.go_live();
+    CHECK_FALSE(m.has_events());
+    CHECK_FALSE(m.stands().needs_attention);
+    CHECK(m.take_starts().empty());
+    m.attempt_ended(1, {.number = 1, .value = text("v")});
+    CHECK(m.take_events().size() == 1);
+  }
+}
+
+TEST_CASE("while the run waits for a person nothing else is noted as begun") {
+  teller t([](code& c) {
+    c.idle({c.step("a", {.plan = {.on_crash = 1}}), c.step("b", {.plan = {.on_crash = 2}})});
+  });
+  t.refuse("1");
+  auto again = t.replay(t.journal().size());
+  CHECK(again->m().stands().needs_attention);
+  CHECK_FALSE(again->m().has_events());
+  CHECK(again->m().stands().waits.find("step 'b'") == 0);
 }
 
 TEST_CASE("an outcome is taken also before the machine has heard that the attempt goes on") {

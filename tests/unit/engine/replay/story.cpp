@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <utility>
 
-namespace story {
+namespace fermata::engine::story {
 namespace {
 
 const char* const words[] = {"pending", "value", "failed", "cancelled", "elapsed"};
@@ -500,4 +500,4 @@ void every_way(const body& program, const std::function<void(teller&)>& world,
   CHECK(evicted.told() == live.told());
 }
 
-}  // namespace story
+}  // namespace fermata::engine::story

@@ -13,9 +13,7 @@
 /// Plays journal, code and world against the replay machine, without a coroutine, and tells what
 /// happened as text. A story can be told live, replayed, and with its run leaving memory at every
 /// event.
-namespace story {
-
-using namespace fermata::engine;
+namespace fermata::engine::story {
 
 constexpr time_us begin = 1'700'000'000LL * 1'000'000;
 inline payload text(std::string value, std::uint64_t type = 1) {
@@ -161,4 +159,4 @@ void every_way(const body& program, const std::function<void(teller&)>& world,
 std::string plain(std::string_view text);
 std::string render(const event& what);
 
-}  // namespace story
+}  // namespace fermata::engine::story

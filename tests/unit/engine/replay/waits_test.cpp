@@ -4,7 +4,8 @@
 
 #include <doctest/doctest.h>
 
-using namespace story;
+using namespace fermata::engine;
+using namespace fermata::engine::story;
 
 TEST_CASE("a signal goes to the oldest receive of its name") {
   const body program = [](code& c) {

@@ -70,8 +70,8 @@ TEST_CASE("a mistyped command is guessed") {
 
 TEST_CASE("an unknown flag or a missing argument is a usage error with the usual call") {
   prepared p;
-  const ran unknown = p.run({"list", "--sorted"});
-  const ran missing = p.run({"show"});
+  const ran unknown = p.call({"list", "--sorted"});
+  const ran missing = p.call({"show"});
 
   CHECK(unknown.code == 2);
   CHECK(unknown.err.find("--sorted") != std::string::npos);
@@ -82,7 +82,7 @@ TEST_CASE("an unknown flag or a missing argument is a usage error with the usual
 
 TEST_CASE("with -o json an error is a JSON object on standard error") {
   prepared p;
-  const ran refused = p.run({"show", "order-43", "-o", "json"});
+  const ran refused = p.call({"show", "order-43", "-o", "json"});
 
   CHECK(refused.code == 4);
   CHECK(refused.out.empty());
@@ -95,10 +95,12 @@ TEST_CASE("with -o json an error is a JSON object on standard error") {
 
 TEST_CASE("a wrong value of a common flag names what is right") {
   prepared p;
-  CHECK(p.run({"list", "-o", "xml"}).err.find("table, wide, json, jsonl or ids") != std::string::npos);
-  CHECK(p.run({"list", "--time", "utc"}).err.find("relative, iso or raw") != std::string::npos);
-  CHECK(p.run({"list", "--state", "done"}).err.find("waiting_to_start, running") != std::string::npos);
-  CHECK(p.run({"list", "--since", "soon"}).code == 2);
+  CHECK(p.call({"list", "-o", "xml"}).err.find("table, wide, json, jsonl or ids") !=
+        std::string::npos);
+  CHECK(p.call({"list", "--time", "utc"}).err.find("relative, iso or raw") != std::string::npos);
+  CHECK(p.call({"list", "--state", "done"}).err.find("waiting_to_start, running") !=
+        std::string::npos);
+  CHECK(p.call({"list", "--since", "soon"}).code == 2);
 }
 
 TEST_CASE("common flags may stand before the command, too") {

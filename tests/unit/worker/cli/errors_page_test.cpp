@@ -29,8 +29,10 @@ std::string_view group_of(std::string_view code) {
 std::string page() {
   std::string out =
       "# Error codes\n\n"
-      "Every error of Fermata ends with a code such as `[FER-1302]`. The number never changes its meaning. "
-      "This page is made from\n`include/fermata/codes.hpp` by `FERMATA_WRITE_DOCS=1 unit_cli`, and a "
+      "Every error of Fermata ends with a code such as `[FER-1302]`. The number never changes its "
+      "meaning. "
+      "This page is made from\n`include/fermata/codes.hpp` by `FERMATA_WRITE_DOCS=1 unit_cli`, and "
+      "a "
       "test compares them. `fermata help FER-1302` prints an entry; *exit* is what the\ncommand "
       "`fermata` ends with.\n";
   std::string_view group;

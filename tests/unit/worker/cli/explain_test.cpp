@@ -16,14 +16,16 @@ struct answer {
 };
 
 answer explained(prepared& p, const std::string& run) {
-  const ran shown = p.run({"explain", run, "-o", "json", "--time", "relative"});
+  const ran shown = p.call({"explain", run, "-o", "json", "--time", "relative"});
   REQUIRE_MESSAGE(shown.code == 0, shown.err);
   const json::object all = json::parse(shown.out).as_object();
   return {std::string(all.at("reason").as_string()), std::string(all.at("sentence").as_string()),
           json::serialize(all.at("evidence")), json::serialize(all.at("next"))};
 }
 
-bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+bool has(const std::string& text, std::string_view part) {
+  return text.find(part) != std::string::npos;
+}
 
 /// A worker has begun order-42.
 struct begun : prepared {
@@ -101,8 +103,10 @@ TEST_CASE("a run that sleeps says until when") {
 
 TEST_CASE("a step that is retried says which attempt comes when, and the last error") {
   begun p;
-  p.append(p.run, {attempt_failed("3", "ship_parcel", 2, "no pickup today", p.journal->now() + 90 * second)},
-           then::park, "step 'ship_parcel', attempt 3 of 5");
+  p.append(
+      p.run,
+      {attempt_failed("3", "ship_parcel", 2, "no pickup today", p.journal->now() + 90 * second)},
+      then::park, "step 'ship_parcel', attempt 3 of 5");
   const answer why = explained(p, "order-42");
 
   CHECK(has(why.sentence, "retries step 'ship_parcel' (orders.cpp:31): attempt 3 comes in 1m"));
@@ -130,8 +134,9 @@ TEST_CASE("a run that its worker works on now is no trouble") {
   CHECK(has(why.sentence, "the last event was step 'reserve_stock'"));
 }
 
-TEST_CASE("blocked, quarantined and a failed compensation are told with their report and the way out") {
-  const std::tuple<fermata::engine::attention, const char*, const char*> all[] = {
+TEST_CASE(
+    "blocked, quarantined and a failed compensation are told with their report and the way out") {
+  const std::tuple<attention, const char*, const char*> all[] = {
       {attention::blocked, "blocked", "code has changed"},
       {attention::quarantined, "quarantined", "took its worker down"},
       {attention::needs_attention, "needs_attention", "a compensation failed"}};
@@ -165,7 +170,7 @@ TEST_CASE("an ended run says how it ended and what to do") {
 TEST_CASE("an explanation for people is a sentence, its evidence and the next command") {
   begun p;
   p.append(p.run, {waits_for("3", "reviewed", p.journal->now() + 7200 * second)}, then::park);
-  const ran shown = p.run({"explain", "order-42"}, 80);
+  const ran shown = p.call({"explain", "order-42"}, 80);
 
   CHECK(has(shown.out, "order-42 waits for signal 'reviewed'"));
   CHECK(has(shown.out, "Next: fermata signal order-42 reviewed"));

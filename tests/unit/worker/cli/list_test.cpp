@@ -40,7 +40,7 @@ struct some_runs : prepared {
 
 TEST_CASE("list shows the newest run first, with its key, state and what it waits for") {
   some_runs p;
-  const ran shown = p.run({"list"}, 120);
+  const ran shown = p.call({"list"}, 120);
 
   CHECK(shown.code == 0);
   CHECK(lines(shown.out) == 4);
@@ -53,7 +53,7 @@ TEST_CASE("list filters by workflow, state, key, tag and time") {
   some_runs p;
   const auto ids = [&](std::vector<std::string> flags) {
     flags.insert(flags.begin(), {"list", "-o", "ids"});
-    return p.run(flags).out;
+    return p.call(flags).out;
   };
 
   CHECK(ids({"--workflow", "bill"}) == p.unbegun.text() + "\n");
@@ -70,78 +70,79 @@ TEST_CASE("list filters by workflow, state, key, tag and time") {
 
 TEST_CASE("a list as JSON is one typed document, as lines a document each, and never cut off") {
   some_runs p;
-  const json::object all = json::parse(p.run({"list", "-o", "json"}, 40).out).as_object();
+  const json::object all = json::parse(p.call({"list", "-o", "json"}, 40).out).as_object();
   CHECK(all.at("$type") == "run_list");
   CHECK(all.at("more") == false);
   CHECK(all.at("runs").as_array().size() == 3);
   CHECK(all.at("runs").at(2).at("error") == "carrier_down: no pickup today");
 
-  const ran two = p.run({"list", "-o", "jsonl", "--limit", "2"});
+  const ran two = p.call({"list", "-o", "jsonl", "--limit", "2"});
   CHECK(lines(two.out) == 2);
   CHECK(json::parse(two.out.substr(0, two.out.find('\n'))).at("$type") == "run");
 }
 
 TEST_CASE("ids in a narrow table are short and still tell the runs apart") {
   some_runs p;
-  const ran shown = p.run({"list"}, 80);
+  const ran shown = p.call({"list"}, 80);
   const std::size_t at = shown.out.find("run_");
   const std::string id = shown.out.substr(at, shown.out.find(' ', at) - at);
 
   CHECK(id.size() < 30);
-  CHECK(p.run({"show", id, "-o", "ids"}).out == p.unbegun.text() + "\n");
+  CHECK(p.call({"show", id, "-o", "ids"}).out == p.unbegun.text() + "\n");
 }
 
 TEST_CASE("a run is found by its key before its id, by a prefix of its id with and without run_") {
   some_runs p;
   const std::string id = p.waiting.text();
-  for (const std::string& name : {std::string("order-2"), id, id.substr(0, 25), id.substr(4, 22),
-                                  "place_order/order-2"s})
-    CHECK(p.run({"show", name, "-o", "ids"}).out == id + "\n");
+  for (const std::string& name :
+       {std::string("order-2"), id, id.substr(0, 25), id.substr(4, 22), "place_order/order-2"s})
+    CHECK(p.call({"show", name, "-o", "ids"}).out == id + "\n");
 }
 
 TEST_CASE("a key of several workflows lists them and asks for WORKFLOW/KEY") {
   some_runs p;
-  const ran refused = p.run({"show", "order-1"});
+  const ran refused = p.call({"show", "order-1"});
 
   CHECK(refused.code == 2);
   CHECK(refused.err.find("bill/order-1") != std::string::npos);
   CHECK(refused.err.find("place_order/order-1") != std::string::npos);
   CHECK(refused.err.find("[FER-1306]") != std::string::npos);
-  CHECK(p.run({"show", "bill/order-1", "-o", "ids"}).out == p.unbegun.text() + "\n");
+  CHECK(p.call({"show", "bill/order-1", "-o", "ids"}).out == p.unbegun.text() + "\n");
 }
 
 TEST_CASE("a prefix of several runs lists them, an unknown key is guessed") {
   some_runs p;
-  const ran several = p.run({"show", "run_0"});
+  const ran several = p.call({"show", "run_0"});
   CHECK(several.code == 2);
   CHECK(several.err.find(p.waiting.text()) != std::string::npos);
 
-  const ran unknown = p.run({"show", "oder-2"});
+  const ran unknown = p.call({"show", "oder-2"});
   CHECK(unknown.code == 4);
   CHECK(unknown.err.find("did you mean") != std::string::npos);
   CHECK(unknown.err.find("'order-2'") != std::string::npos);
 }
 
-TEST_CASE("several runs are counted and not touched without --yes; names come from standard input") {
+TEST_CASE(
+    "several runs are counted and not touched without --yes; names come from standard input") {
   some_runs p;
-  const std::string ids = p.run({"list", "--state", "running,waiting_to_start", "-o", "ids"}).out;
+  const std::string ids = p.call({"list", "--state", "running,waiting_to_start", "-o", "ids"}).out;
 
-  const ran asked = p.run({"terminate", "-"}, 0, ids);
+  const ran asked = p.call({"terminate", "-"}, 0, ids);
   CHECK(asked.code == 2);
   CHECK(asked.err.find("terminate 2 runs: 1 running, 1 waiting_to_start") != std::string::npos);
   CHECK(p.row(p.waiting).state == fermata::engine::run_state::running);
 
-  const ran acted = p.run({"terminate", "-", "--yes", "--why", "test data"}, 0, ids);
+  const ran acted = p.call({"terminate", "-", "--yes", "--why", "test data"}, 0, ids);
   CHECK(acted.code == 0);
   CHECK(acted.out == ids);
   CHECK(p.row(p.waiting).state == fermata::engine::run_state::terminated);
   CHECK(p.row(p.unbegun).state == fermata::engine::run_state::terminated);
-  CHECK(p.run({"show", "order-2"}).out.find("test data") != std::string::npos);
+  CHECK(p.call({"show", "order-2"}).out.find("test data") != std::string::npos);
 }
 
 TEST_CASE("an act on an ended run is not allowed") {
   some_runs p;
-  const ran refused = p.run({"cancel", p.ended.text()});
+  const ran refused = p.call({"cancel", p.ended.text()});
 
   CHECK(refused.code == 3);
   CHECK(refused.err.find("[FER-1303]") != std::string::npos);

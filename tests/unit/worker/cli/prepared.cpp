@@ -12,9 +12,15 @@
 
 namespace fermata::cli {
 
+using namespace fermata::engine;
+using engine::attention;
+using engine::run_state;
+using engine::start_request;
+
 namespace {
 
-event of(event_kind kind, std::string operation = "", std::string name = "", std::string place = "") {
+event of(event_kind kind, std::string operation = "", std::string name = "",
+         std::string place = "") {
   event what;
   what.kind = kind;
   what.operation = std::move(operation);
@@ -44,7 +50,8 @@ payload json_payload(std::string_view text, bool sensitive) {
 
 event step_done(std::string operation, std::string name, std::string_view in, std::string_view out,
                 std::string place) {
-  event what = of(event_kind::step_completed, std::move(operation), std::move(name), std::move(place));
+  event what =
+      of(event_kind::step_completed, std::move(operation), std::move(name), std::move(place));
   what.input = json_payload(in);
   what.value = json_payload(out);
   pb::step_outcome& d = *what.details.mutable_step();
@@ -109,8 +116,9 @@ event run_failed(std::string type, std::string why) {
   return what;
 }
 
-prepared::prepared(std::string where) : address(where.empty() ? fresh_address() : std::move(where)) {
-  open_options options;
+prepared::prepared(std::string where)
+    : address(where.empty() ? fresh_address() : std::move(where)) {
+  engine::open_options options;
   options.time = time;
   options.chance = chance;
   journal = must_be(open_store(address, options));
@@ -128,8 +136,12 @@ worker_row prepared::join(const std::vector<std::string>& workflows, std::string
   who = must_be(journal->register_worker(who));
   std::vector<serving_row> rows;
   for (const std::string& name : workflows)
-    rows.push_back({.kind = "workflow", .name = name, .input_type = input_type,
-                    .input_shape = std::string(shape), .result_shape = "{}", .build = "build-1",
+    rows.push_back({.kind = "workflow",
+                    .name = name,
+                    .input_type = input_type,
+                    .input_shape = std::string(shape),
+                    .result_shape = "{}",
+                    .build = "build-1",
                     .worker = who.id});
   CHECK(journal->put_serving(who.row, rows).ok());
   return who;
@@ -238,7 +250,7 @@ ran run_in(std::vector<std::string> arguments, std::size_t width, std::string in
 
 }  // namespace
 
-ran prepared::run(std::vector<std::string> arguments, std::size_t width, std::string in) {
+ran prepared::call(std::vector<std::string> arguments, std::size_t width, std::string in) {
   arguments.insert(arguments.end(), {"--journal", address});
   return run_in(std::move(arguments), width, std::move(in));
 }

@@ -14,7 +14,20 @@
 /// A journal in memory, written through the store's contract, and the command run on it.
 namespace fermata::cli {
 
-using namespace fermata::engine;
+using engine::attention;
+using engine::claimed;
+using engine::event;
+using engine::event_kind;
+using engine::message;
+using engine::payload;
+using engine::run_id;
+using engine::run_row;
+using engine::run_state;
+using engine::start_request;
+using engine::store;
+using engine::then;
+using engine::time_us;
+using engine::worker_row;
 
 constexpr time_us second = 1'000'000;
 
@@ -54,11 +67,11 @@ class prepared {
   run_row row(const run_id& run) const;
 
   /// `fermata --journal <this> …`, as in a pipe, or on a terminal of `width` columns.
-  ran run(std::vector<std::string> arguments, std::size_t width = 0, std::string in = "");
+  ran call(std::vector<std::string> arguments, std::size_t width = 0, std::string in = "");
 
   std::string address;
-  std::shared_ptr<manual_clock> time = std::make_shared<manual_clock>();
-  std::shared_ptr<seeded_random> chance = std::make_shared<seeded_random>(7);
+  std::shared_ptr<engine::manual_clock> time = std::make_shared<engine::manual_clock>();
+  std::shared_ptr<engine::seeded_random> chance = std::make_shared<engine::seeded_random>(7);
   std::shared_ptr<store> journal;
 };
 

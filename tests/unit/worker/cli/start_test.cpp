@@ -20,14 +20,17 @@ struct served : prepared {
   served() { join({"place_order"}, order_shape, 42); }
 };
 
-bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+bool has(const std::string& text, std::string_view part) {
+  return text.find(part) != std::string::npos;
+}
 
 }  // namespace
 
 TEST_CASE("start prints the run's id alone, and keeps input, key, tags and times") {
   served p;
-  const ran started = p.run({"start", "place_order", R"({ "id": "42", "cents": 990 })", "--key", "order-42",
-                             "--tag", "customer=acme", "--delay", "2h", "--priority", "5", "--queue", "gpu"});
+  const ran started =
+      p.call({"start", "place_order", R"({ "id": "42", "cents": 990 })", "--key", "order-42",
+              "--tag", "customer=acme", "--delay", "2h", "--priority", "5", "--queue", "gpu"});
   REQUIRE_MESSAGE(started.code == 0, started.err);
 
   const auto id = fermata::engine::run_id::parse(started.out.substr(0, started.out.size() - 1));
@@ -46,15 +49,16 @@ TEST_CASE("start prints the run's id alone, and keeps input, key, tags and times
 
 TEST_CASE("a workflow that nobody ever served is refused with a guess, unless --unchecked") {
   served p;
-  const ran refused = p.run({"start", "place_oder"});
+  const ran refused = p.call({"start", "place_oder"});
 
   CHECK(refused.code == 4);
   CHECK(has(refused.err, "did you mean 'place_order'"));
   CHECK(has(refused.err, "[FER-1304]"));
-  CHECK(p.run({"start", "place_oder", "--unchecked"}).code == 0);
+  CHECK(p.call({"start", "place_oder", "--unchecked"}).code == 0);
 }
 
-TEST_CASE("an input that doesn't fit is refused, naming the path, what is there and what belongs there") {
+TEST_CASE(
+    "an input that doesn't fit is refused, naming the path, what is there and what belongs there") {
   served p;
   const std::pair<const char*, const char*> wrong[] = {
       {R"({"id":42})", "'id' is 42, it must be a string"},
@@ -64,59 +68,64 @@ TEST_CASE("an input that doesn't fit is refused, naming the path, what is there 
       {R"([1])", "it is [1], it must be an object"}};
   for (const auto& [input, sentence] : wrong) {
     CAPTURE(input);
-    const ran refused = p.run({"start", "place_order", input});
+    const ran refused = p.call({"start", "place_order", input});
     CHECK(refused.code == 2);
     CHECK_MESSAGE(has(refused.err, sentence), refused.err);
     CHECK(has(refused.err, "[FER-1305]"));
-    CHECK(p.run({"start", "place_order", input, "--unchecked"}).code == 0);
+    CHECK(p.call({"start", "place_order", input, "--unchecked"}).code == 0);
   }
 }
 
 TEST_CASE("an input may lack members, have more, and be null where that is allowed") {
   served p;
-  for (const char* fits : {"{}", R"({"id":"1","new":true})", R"({"note":null})", R"({"children":[{"id":"2"}]})"})
-    CHECK_MESSAGE(p.run({"start", "place_order", fits}).code == 0, fits);
+  for (const char* fits :
+       {"{}", R"({"id":"1","new":true})", R"({"note":null})", R"({"children":[{"id":"2"}]})"})
+    CHECK_MESSAGE(p.call({"start", "place_order", fits}).code == 0, fits);
 }
 
 TEST_CASE("JSON with a mistake is shown with a caret below the place") {
   served p;
-  const ran refused = p.run({"start", "place_order", R"({"id":42,})"});
+  const ran refused = p.call({"start", "place_order", R"({"id":42,})"});
 
   CHECK(refused.code == 2);
   CHECK(has(refused.err, "line 1, column 10"));
   CHECK(has(refused.err, "  {\"id\":42,}\n           ^"));
   CHECK(has(refused.err, "[FER-1305]"));
-  CHECK(has(p.run({"start", "place_order", R"({"id":)"}).err, "ends too early"));
+  CHECK(has(p.call({"start", "place_order", R"({"id":)"}).err, "ends too early"));
 }
 
 TEST_CASE("input may come from standard input") {
   served p;
-  CHECK(p.run({"start", "place_order", "-", "--key", "k"}, 0, "{\"id\":\"9\"}\n").code == 0);
-  CHECK(p.run({"start", "place_order", "@/no/such/file"}).code == 2);
+  CHECK(p.call({"start", "place_order", "-", "--key", "k"}, 0, "{\"id\":\"9\"}\n").code == 0);
+  CHECK(p.call({"start", "place_order", "@/no/such/file"}).code == 2);
 }
 
 TEST_CASE("a key that is taken gives that run, or a refusal when input or wish differ") {
   served p;
-  const ran first = p.run({"start", "place_order", R"({"id":"1"})", "--key", "k"});
-  const ran same = p.run({"start", "place_order", R"({"id": "1"})", "--key", "k"});
-  const ran other = p.run({"start", "place_order", R"({"id":"2"})", "--key", "k"});
-  const ran fresh = p.run({"start", "place_order", R"({"id":"1"})", "--key", "k", "--on-duplicate", "fail"});
+  const ran first = p.call({"start", "place_order", R"({"id":"1"})", "--key", "k"});
+  const ran same = p.call({"start", "place_order", R"({"id": "1"})", "--key", "k"});
+  const ran other = p.call({"start", "place_order", R"({"id":"2"})", "--key", "k"});
+  const ran fresh =
+      p.call({"start", "place_order", R"({"id":"1"})", "--key", "k", "--on-duplicate", "fail"});
 
   CHECK(same.out == first.out);
   CHECK(other.code == 3);
   CHECK(has(other.err, "[FER-1301]"));
   CHECK(fresh.code == 3);
-  CHECK(p.run({"start", "place_order", "--on-duplicate", "maybe"}).code == 2);
+  CHECK(p.call({"start", "place_order", "--on-duplicate", "maybe"}).code == 2);
 }
 
 TEST_CASE("start and signal answer programs with typed documents") {
   served p;
-  const json::value started = json::parse(p.run({"start", "place_order", "-o", "json", "--key", "k"}).out);
+  const json::value started =
+      json::parse(p.call({"start", "place_order", "-o", "json", "--key", "k"}).out);
   CHECK(started.at("$type") == "started");
   CHECK(started.at("workflow") == "place_order");
 
-  const json::value sent = json::parse(p.run({"signal", "k", "reviewed", R"({"ok":true})", "-o", "json"}).out);
+  const ran signalled = p.call({"signal", "k", "reviewed", R"({"ok":true})", "-o", "json"});
+  REQUIRE_MESSAGE(signalled.code == 0, signalled.err);
+  const json::value sent = json::parse(signalled.out);
   CHECK(sent.at("$type") == "accepted");
-  CHECK(p.run({"signal", "k", "reviewed", "{ok:true}"}).code == 2);
-  CHECK(has(p.run({"explain", "k"}).out, "1 message unread"));
+  CHECK(p.call({"signal", "k", "reviewed", "{ok:true}"}).code == 2);
+  CHECK(has(p.call({"explain", "k"}).out, "1 message unread"));
 }

@@ -11,7 +11,10 @@ using namespace fermata::cli;
 namespace {
 
 std::vector<column> columns() {
-  return {{"RUN", false, 6}, {"DETAILS", false, 10, true}, {"TOOK", true, 4}, {"WHERE", false, 8, false, 1}};
+  return {{"RUN", false, 6},
+          {"DETAILS", false, 10, true},
+          {"TOOK", true, 4},
+          {"WHERE", false, 8, false, 1}};
 }
 
 std::string printed(table t, std::vector<std::vector<cell>> rows) {
@@ -38,9 +41,9 @@ TEST_CASE("in a pipe nothing is cut off, and numbers stand right") {
   const std::string text = printed({columns(), 0, false}, two_rows);
 
   CHECK(text ==
-        "RUN    DETAILS                              TOOK  WHERE\n"
+        "RUN    DETAILS                                  TOOK  WHERE\n"
         "run_1  charge_card {\"id\":\"42\"} → {\"id\":\"ch_1\"}  1.2s  orders.cpp:41\n"
-        "run_2  short                                 9ms  orders.cpp:7\n");
+        "run_2  short                                     9ms  orders.cpp:7\n");
 }
 
 TEST_CASE("a table never is wider than the terminal") {
@@ -48,12 +51,13 @@ TEST_CASE("a table never is wider than the terminal") {
     CHECK(widest(printed({columns(), width, false}, two_rows)) <= width);
 }
 
-TEST_CASE("too narrow for all columns, the least wanted is left out before the flexible one shrinks "
-          "below its least") {
+TEST_CASE(
+    "too narrow for all columns, the least wanted is left out before the flexible one shrinks "
+    "below its least") {
   const std::string text = printed({columns(), 30, false}, two_rows);
 
   CHECK(text.find("WHERE") == std::string::npos);
-  CHECK(text.find("charge_card…") != std::string::npos);
+  CHECK_MESSAGE(text.find("charge_card {…") != std::string::npos, text);
 }
 
 TEST_CASE("an empty column is left out") {

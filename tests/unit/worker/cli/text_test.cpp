@@ -52,8 +52,9 @@ TEST_CASE("a time is relative for people, an instant for pipes, a number where i
   CHECK(time_text(0, now, time_style::iso).empty());
 }
 
-TEST_CASE("an instant is a duration before now or a date; anything else is a usage error that names "
-          "the flag") {
+TEST_CASE(
+    "an instant is a duration before now or a date; anything else is a usage error that names "
+    "the flag") {
   constexpr fermata::engine::time_us now = 1'704'067'200'000'000;
   CHECK(read_instant("1h", "--since", now, true) == now - 3'600'000'000);
   CHECK(read_instant("1h", "--not-after", now, false) == now + 3'600'000'000);

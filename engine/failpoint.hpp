@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string_view>
+
+namespace fermata::engine {
+
+/// A named place where a test may kill, freeze or end the process:
+/// FERMATA_FAILPOINT="sqlite.in_transaction=stop@3" (kill, stop, exit; at the third hit). Named
+/// places lie before and after each commit, never on a path that is taken per event; in release
+/// builds the function is empty.
+/// Threads: any.
+void failpoint(std::string_view name);
+
+}  // namespace fermata::engine

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+// attack_client JOURNAL start FROM COUNT   starts that many of each workflow
+// attack_client JOURNAL wait SECONDS       until no run is open
+// attack_client JOURNAL check COUNT LOG    every end is the expected one, no finished step was
+//                                          repeated, verify finds nothing; prints the counts
+#include "engine/event/encode.hpp"
+#include "engine/operate/verify.hpp"
+#include "mix.hpp"
+#include "src/journal_impl.hpp"
+
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <map>
+#include <sstream>
+#include <thread>
+
+using namespace fermata;
+
+namespace {
+
+struct tally {
+  int runs = 0, wrong = 0, missing = 0, repeated = 0, attention = 0, attempts = 0, findings = 0;
+};
+
+void complain(int& count, const std::string& what) {
+  ++count;
+  std::fprintf(stderr, "not so: %s\n", what.c_str());
+}
+
+template <class Name>
+void check_value(client& client, const Name& name, int n, int wanted, tally& t) {
+  const std::string key = "k" + std::to_string(n);
+  ++t.runs;
+  try {
+    const int got = client.attach(name, key).result(std::chrono::seconds(1));
+    if (got != wanted)
+      complain(t.wrong, std::string(name.name()) + "/" + key + " gave " + std::to_string(got) +
+                            ", not " + std::to_string(wanted));
+  } catch (const std::exception& e) {
+    complain(t.missing, std::string(name.name()) + "/" + key + ": " + e.what());
+  }
+}
+
+void check_saga(client& client, int n, tally& t) {
+  ++t.runs;
+  auto run = client.attach(mix::saga, "k" + std::to_string(n));
+  const run_info info = run.describe();
+  if (info.state != run_state::failed)
+    complain(t.wrong, "saga " + info.id + " is " + std::string(text_of(info.state)));
+  else if (info.error.find("no room") == std::string::npos)
+    complain(t.wrong, "saga " + info.id + " failed with " + info.error);
+}
+
+/// key → when its outcome was committed; and what each run did.
+void check_attempts(engine::store& store, const std::string& log, tally& t) {
+  std::map<std::string, std::int64_t> finished;
+  std::uint64_t cursor = 0;
+  std::map<engine::run_id, std::string> origins;
+  std::map<engine::run_id, int> undone;
+  for (;;) {
+    auto some = store.changes(cursor, 1000);
+    if (!some.ok() || some->empty()) break;
+    for (const engine::stored_event& s : *some) {
+      cursor = s.cursor;
+      auto e = engine::decode(s.run, s.what);
+      if (!e.ok()) continue;
+      if (e->kind == engine::event_kind::run_started)
+        origins[s.run] = engine::run_id::of(engine::ulid::from_view(e->details.started().origin())).text();
+      if (e->kind == engine::event_kind::step_completed || e->kind == engine::event_kind::step_failed)
+        finished[origins[s.run] + "/" + e->operation + "/" + e->name] = e->at;
+      if (e->operation.starts_with("c.") && e->kind == engine::event_kind::step_completed)
+        ++undone[s.run];
+    }
+  }
+  for (const auto& [run, times] : undone)
+    if (times != 2) complain(t.wrong, run.text() + " undid " + std::to_string(times) + " steps, not 2");
+  std::ifstream lines(log);
+  std::string key;
+  int attempt = 0;
+  std::int64_t at = 0;
+  while (lines >> key >> attempt >> at) {
+    ++t.attempts;
+    auto known = finished.find(key);
+    if (known == finished.end())
+      complain(t.missing, "an attempt of " + key + " has no outcome");
+    else if (at > known->second + 2000)
+      complain(t.repeated, key + " began again after its outcome was committed");
+  }
+}
+
+int check(const journal& where, int count, const std::string& log) {
+  client client{where};
+  tally t;
+  for (int n = 0; n < count; ++n) {
+    check_value(client, mix::steps, n, 1 + 2 + 3, t);
+    check_value(client, mix::timers, n, 2 * (n + 1), t);
+    check_value(client, mix::signals, n, 2 * (n + 1) + 7, t);
+    check_value(client, mix::children, n, 3 * (1 + 2), t);
+    check_saga(client, n, t);
+  }
+  for (const run_info& run : client.list({.at_most = 1'000'000}))
+    if (run.attention != attention::none)
+      complain(t.attention, run.id + " is " + std::string(text_of(run.attention)) + ": " + run.error);
+  engine::store& store = detail::inside(where).store();
+  check_attempts(store, log, t);
+  engine::verify_options options;
+  options.found = [&](const engine::finding& f) {
+    complain(t.findings, "verify: " + (f.run.empty() ? std::string("store") : f.run.text()) + " " +
+                             std::to_string(f.position) + ": " + f.what);
+  };
+  auto verified = engine::verify(store, options);
+  std::printf("%d runs, %d attempts: %d wrong, %d missing, %d repeated, %d with attention, %d findings\n",
+              t.runs, t.attempts, t.wrong, t.missing, t.repeated, t.attention, t.findings);
+  return verified.ok() && t.wrong + t.missing + t.repeated + t.attention + t.findings == 0 ? 0 : 1;
+}
+
+int wait(const journal& where, int seconds) {
+  client client{where};
+  for (int i = 0; i < seconds * 5; ++i) {
+    std::size_t open = 0;
+    for (run_state state : {run_state::waiting_to_start, run_state::running, run_state::compensating})
+      open += client.list({.state = state, .at_most = 1'000'000}).size();
+    if (open == 0) return 0;
+    if (i % 25 == 0) std::fprintf(stderr, "%zu runs are open\n", open);
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  }
+  for (run_state state : {run_state::waiting_to_start, run_state::running, run_state::compensating})
+    for (const run_info& run : client.list({.state = state, .at_most = 20}))
+      std::fprintf(stderr, "open: %s %s/%s %s, waits for: %s\n", run.id.c_str(), run.workflow.c_str(),
+                   run.key.c_str(), std::string(text_of(run.state)).c_str(), run.waiting_for.c_str());
+  return 5;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) try {
+  if (argc < 4) return 2;
+  const journal where = open(argv[1]);
+  const std::string verb = argv[2];
+  if (verb == "start") {
+    client client{where};
+    mix::start(client, std::stoi(argv[3]), std::stoi(argv[4]));
+    return 0;
+  }
+  if (verb == "wait") return wait(where, std::stoi(argv[3]));
+  if (verb == "check") return check(where, std::stoi(argv[3]), argv[4]);
+  return 2;
+} catch (const std::exception& e) {
+  std::fprintf(stderr, "attack_client: %s\n", e.what());
+  return 1;
+}

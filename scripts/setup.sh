@@ -8,7 +8,7 @@ packages=(
   cmake ninja-build ccache pkg-config git
   libboost1.81-dev libboost-json1.81-dev libboost-url1.81-dev
   libsqlite3-dev sqlite3 libprotobuf-dev protobuf-compiler
-  libabsl-dev libfmt-dev doctest-dev libcli11-dev libzstd-dev libssl-dev
+  libabsl-dev libfmt-dev doctest-dev libcli11-dev libvalijson-dev libzstd-dev libssl-dev
   python3 python3-protobuf python3-zstandard
 )
 

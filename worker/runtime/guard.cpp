@@ -33,14 +33,16 @@ void session::guard() {
   }
 }
 
-/// While it owns runs, every third of a lease; silent otherwise.
+/// While it owns runs, every third of a lease; silent otherwise. A claim sets the lease by itself, so
+/// one may be left when all runs have ended: it is taken back, or it would run out.
 void session::renew() {
   const bool owns = loop_->owned() > 0;
+  std::int64_t held = lease_until_.load();
+  if (!owns && held == INT64_MAX) return;
   const std::int64_t boot = store_.boot_now();
-  if (!owns && !leased_) return;
-  if (owns && leased_ && boot - renewed_ < engine::limits::renew_ms * 1000) return;
-  const std::int64_t until = owns ? boot + engine::limits::lease_ms * 1000 : 0;
-  const absl::Status done = store_.renew(me_.row, until);
+  if (owns && renewed_ != 0 && boot - renewed_ < engine::limits::renew_ms * 1000) return;
+  const absl::Status done =
+      store_.renew(me_.row, owns ? boot + engine::limits::lease_ms * 1000 : 0);
   if (absl::IsNotFound(done)) {
     log(level::error, "this worker was silent for a lease and its runs were taken; it goes on under "
                       "a new id [FER-3002]");
@@ -49,9 +51,10 @@ void session::renew() {
     return wake();
   }
   if (!done.ok()) return log(level::warning, std::string(done.message()));
-  renewed_ = boot;
-  leased_ = owns;
-  if (owns) leased(boot);
+  renewed_ = owns ? boot : 0;
+  if (owns) return leased(boot);
+  // A claim that came meanwhile has set another; the next tick renews it.
+  lease_until_.compare_exchange_strong(held, INT64_MAX);
 }
 
 void session::look_for_the_dead() {
@@ -95,6 +98,9 @@ void session::look_for_the_dead() {
       look_next_ = std::min(look_next_, steady + left + 100'000);
     }
   (void)engine::expire_requests(store_, 256);
+  // Left by a worker that went away after it had ended their parent.
+  if (auto more = engine::close_children(store_, 256); more.ok() && *more) look_next_ = steady;
+  journal_.runs_may_have_ended();
   if (!dead->empty() && loop_) loop_->poke();
 }
 

@@ -71,7 +71,6 @@ class session final : public loop_outside {
   // Touched only by the guard's thread.
   std::int64_t renewed_ = 0;        // boot time
   std::int64_t look_next_ = 0;      // steady
-  bool leased_ = false;
   std::int64_t complained_ = 0;     // code_since that was logged
 
   // Guarded by guard_mutex_.

@@ -112,13 +112,13 @@ TEST_CASE("a key that is taken gives that run, or a refusal when input or wish d
   CHECK(other.code == 3);
   CHECK(has(other.err, "[FER-1301]"));
   CHECK(fresh.code == 3);
-  CHECK(p.call({"start", "place_order", "--on-duplicate", "maybe"}).code == 2);
+  CHECK(p.call({"start", "place_order", "{}", "--on-duplicate", "maybe"}).code == 2);
 }
 
 TEST_CASE("start and signal answer programs with typed documents") {
   served p;
   const json::value started =
-      json::parse(p.call({"start", "place_order", "-o", "json", "--key", "k"}).out);
+      json::parse(p.call({"start", "place_order", "{}", "-o", "json", "--key", "k"}).out);
   CHECK(started.at("$type") == "started");
   CHECK(started.at("workflow") == "place_order");
 

@@ -57,7 +57,7 @@ TEST_CASE(
   const std::string text = printed({columns(), 30, false}, two_rows);
 
   CHECK(text.find("WHERE") == std::string::npos);
-  CHECK_MESSAGE(text.find("charge_card {…") != std::string::npos, text);
+  CHECK_MESSAGE(text.find("charge_card {\"id…") != std::string::npos, text);
 }
 
 TEST_CASE("an empty column is left out") {

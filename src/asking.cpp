@@ -11,8 +11,6 @@
 
 #include <unistd.h>
 
-#include <chrono>
-
 namespace fermata::detail {
 
 void check_size(const payload& value, std::string_view what);
@@ -25,23 +23,23 @@ namespace {
               std::string(id));
 }
 
+}  // namespace
+
 engine::run_id id_of(std::string_view text) {
   const auto id = engine::run_id::parse(text);
   if (!id) unknown(text);
   return *id;
 }
 
-engine::event last_event(engine::store& store, const engine::run_row& row) {
-  auto head = store.read_head(row.run);
+engine::event journal_impl::last_event(const engine::run_row& row) const {
+  auto head = store_->read_head(row.run);
   raise(head.status(), row.run.text());
-  auto events = store.read_events(row.run, head->position, 1);
+  auto events = store_->read_events(row.run, head->position, 1);
   raise(events.status(), row.run.text());
   auto event = engine::decode(row.run, events->at(0));
   raise(event.status(), row.run.text());
   return std::move(*event);
 }
-
-}  // namespace
 
 engine::run_row journal_impl::row_of(std::string_view id) {
   auto row = store_->find_run(id_of(id));
@@ -141,76 +139,6 @@ void journal_impl::terminate(std::string_view chain, std::string_view why) {
   if (worker_ != nullptr) worker_->poke();
 }
 
-// ---- results ----
-
-/// What the run ended with; empty while it goes on.
-std::optional<payload> journal_impl::ended_with(const engine::run_row& row) {
-  if (!engine::ended(row.state)) return std::nullopt;
-  const std::string id = row.run.text();
-  const engine::event last = last_event(*store_, row);
-  const pb::failure& why = last.details.ended().why();
-  switch (row.state) {
-    case engine::run_state::completed:
-      return to_sdk(last.value);
-    case engine::run_state::failed:
-      throw to_sdk(why, id);
-    case engine::run_state::cancelled:
-      throw cancelled(why.message().empty() ? fmt::format("run {} was cancelled", id)
-                                            : why.message(),
-                      id);
-    case engine::run_state::expired:
-      throw error(codes::expired,
-                  fmt::format("run {} expired: it hadn't begun in time [{}]", id,
-                              codes::expired.code),
-                  id);
-    default:
-      throw error(codes::terminated,
-                  fmt::format("run {} was terminated: {} [{}]", id, why.message(),
-                              codes::terminated.code),
-                  id);
-  }
-}
-
-payload journal_impl::result(std::string_view chain, std::optional<duration> limit) {
-  auto over = [&]() -> timed_out {
-    return timed_out(fmt::format("run {} has no result yet; it goes on [{}]", chain,
-                                 codes::wait_over.code),
-                     std::string(chain), codes::wait_over);
-  };
-  const std::int64_t until =
-      limit ? time_->steady_now_us() + limit->count() * 1000 : INT64_MAX;
-  if (pump_) {
-    for (;;) {
-      if (auto value = ended_with(newest_of(chain))) return std::move(*value);
-      if (time_->steady_now_us() >= until || !pump_()) throw over();
-    }
-  }
-  std::unique_lock lock(mutex_);
-  want_watcher();
-  ++waiting_;
-  struct leaving {
-    int& count;
-    ~leaving() { --count; }
-  } leave{waiting_};
-  for (;;) {
-    const std::uint64_t seen = endings_;
-    lock.unlock();
-    std::optional<payload> value;
-    try {
-      value = ended_with(newest_of(chain));
-    } catch (...) {
-      lock.lock();
-      throw;
-    }
-    lock.lock();
-    if (value) return std::move(*value);
-    const std::int64_t left = until - time_->steady_now_us();
-    if (left <= 0) throw over();
-    ended_.wait_for(lock, std::chrono::microseconds(std::min<std::int64_t>(left, 1'000'000)),
-                    [&] { return endings_ != seen; });
-  }
-}
-
 // ---- looks ----
 
 run_info journal_impl::info_of(const engine::run_row& row, bool whole) {
@@ -237,7 +165,7 @@ run_info journal_impl::info_of(const engine::run_row& row, bool whole) {
   raise(head.status(), info.id);
   info.events = head->position;
   if (row.state == engine::run_state::failed)
-    info.error_type = last_event(*store_, row).details.ended().why().type();
+    info.error_type = last_event(row).details.ended().why().type();
   return info;
 }
 

@@ -41,13 +41,9 @@ journal_impl::~journal_impl() {
 void journal_impl::attach_worker(local_worker* worker) {
   const std::lock_guard lock(mutex_);
   worker_ = worker;
-  if (worker != nullptr) want_watcher();
-}
-
-void journal_impl::run_ended(const engine::chain_id&) {
-  const std::lock_guard lock(mutex_);
-  ++endings_;
-  if (waiting_ > 0) ended_.notify_all();
+  if (worker != nullptr) return want_watcher();
+  here_.clear();
+  look_all();
 }
 
 /// One thread that sees what other processes wrote. Started when somebody waits.
@@ -58,13 +54,16 @@ void journal_impl::want_watcher() {
 
 void journal_impl::watch() {
   std::uint32_t seen = store_->wake_count();
+  std::uint32_t seen_of_others = seen - store_->wakes_of_own_ends();
   while (!closing_) {
     store_->wait(seen, engine::limits::idle_poll_ms * 1000);
     const std::uint32_t now = store_->wake_count();
     if (std::exchange(seen, now) == now) continue;
+    // Who waits is told of what this process did by name.
+    const std::uint32_t of_others = now - store_->wakes_of_own_ends();
+    if (std::exchange(seen_of_others, of_others) == of_others) continue;
     const std::lock_guard lock(mutex_);
-    ++endings_;
-    if (waiting_ > 0) ended_.notify_all();
+    look_all();
     if (worker_ != nullptr) worker_->poke();
   }
 }

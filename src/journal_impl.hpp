@@ -10,13 +10,13 @@
 #include <fermata/journal.hpp>
 
 #include <atomic>
-#include <condition_variable>
 #include <functional>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
+#include <unordered_map>
+#include <unordered_set>
 
 namespace fermata::detail {
 
@@ -37,11 +37,19 @@ class journal_impl final : public engine_port {
   const std::string& ns() const noexcept { return ns_; }
   /// Null takes it away. One at a time.
   void attach_worker(local_worker* worker);
-  /// Waiting clients look again; with the run's chain, only those that wait for it.
+  /// Clients that wait for this chain look again.
   void run_ended(const engine::chain_id& chain);
-  /// Single-threaded use (the testing kit): instead of blocking, `result` calls this until it says
-  /// that nothing more can happen.
-  void pump_with(std::function<bool()> pump) { pump_ = std::move(pump); }
+  /// They needn't look: this is the run's last event.
+  void run_ended(const engine::chain_id& chain, const engine::run_id& run, engine::event&& last);
+  /// Runs may have ended that nobody named: all that wait look again.
+  void runs_may_have_ended();
+  /// The worker of this process has this chain's run, and names its end: who waits needn't look.
+  void has_here(const engine::chain_id& chain);
+  /// … no more.
+  void leaves_here(const engine::chain_id& chain);
+  /// Single-threaded use (the testing kit): instead of blocking, `result` calls this with the steady
+  /// time until which it waits, until it says that nothing more can happen by then.
+  void pump_with(std::function<bool(std::int64_t until)> pump) { pump_ = std::move(pump); }
 
   // ---- engine_port ----
 
@@ -63,11 +71,16 @@ class journal_impl final : public engine_port {
   engine::run_row newest_of(std::string_view id);
 
  private:
+  /// A client that waits for a chain's end.
+  class waiter;
+
   engine::start_item make_item(start_request&& what);
   std::vector<std::string> commit_starts(std::vector<engine::start_item>&& items);
   void send(std::string_view chain, engine::message&& what);
   run_info info_of(const engine::run_row& row, bool whole);
   std::optional<payload> ended_with(const engine::run_row& row);
+  engine::event last_event(const engine::run_row& row) const;
+  void look_all();
   void watch();
   void want_watcher();
 
@@ -77,17 +90,19 @@ class journal_impl final : public engine_port {
   const std::shared_ptr<engine::clock> time_;
   const std::shared_ptr<engine::random> chance_;
   engine::writer writer_;
-  std::function<bool()> pump_;
+  std::function<bool(std::int64_t)> pump_;
 
   // Guarded by mutex_.
   std::mutex mutex_;
-  std::condition_variable ended_;
-  std::uint64_t endings_ = 0;  // rises when some run may have ended
-  int waiting_ = 0;
+  std::unordered_multimap<engine::chain_id, waiter*> waiters_;
+  std::unordered_set<engine::chain_id> here_;  // see has_here
   local_worker* worker_ = nullptr;
   std::thread watcher_;
   std::atomic<bool> closing_ = false;
 };
+
+/// Throws FER-1302 for what isn't the id of a run.
+engine::run_id id_of(std::string_view text);
 
 /// The implementation behind a public journal.
 journal_impl& inside(const journal& where);

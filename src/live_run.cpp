@@ -266,7 +266,7 @@ void live_run::ended(promise_base& who) noexcept {
 void live_run::gone(promise_base& who) noexcept {
   if (evicting_) return;
   std::erase_if(waiting_, [&](const waiting& w) { return w.who == &who; });
-  std::erase(ready_, &who);
+  ready_.remove(&who);
 }
 
 void live_run::undecodable(slot op, std::string_view why) noexcept {

@@ -7,7 +7,6 @@
 #include <fermata/context.hpp>
 #include <fermata/detail/worker_port.hpp>
 
-#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -114,7 +113,7 @@ class live_run final : public run_port {
   context context_;
   std::map<slot, branch_frames> frames_;
   std::vector<waiting> waiting_;
-  std::deque<promise_base*> ready_;
+  engine::queue<promise_base*> ready_;
   std::unordered_map<slot, local_op> bodies_;
   mutable std::unordered_map<slot, std::unique_ptr<failure>> failures_;
   std::optional<std::string> status_;

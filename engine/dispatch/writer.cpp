@@ -159,23 +159,24 @@ void writer::write(std::deque<ticket*>& group) {
     if (t->what.claim) together.claim = std::move(t->what.claim);
   }
   failpoint("writer.before_commit");
-  answer all = store_->commit(std::move(together));
+  answer all = store_->commit(std::move(together));  // which leaves it whole
   failpoint("writer.after_commit");
   std::size_t append = 0, start = 0, message = 0;
+  counts answered{};
   std::vector<ticket*> waiting;
   for (std::size_t i = 0; i < group.size(); ++i) {
     ticket* t = group[i];
+    t->what.appends = share(together.appends, append, sizes[i].appends);
+    t->what.starts = share(together.starts, start, sizes[i].starts);
+    t->what.messages = share(together.messages, message, sizes[i].messages);
     if (!all.ok()) {
       t->result = all.status();
-      t->what.appends = share(together.appends, append, sizes[i].appends);
-      t->what.starts = share(together.starts, start, sizes[i].starts);
-      t->what.messages = share(together.messages, message, sizes[i].messages);
       if (sizes[i].claim) t->what.claim = together.claim;
     } else {
       batch_result mine;
-      mine.appends = share(all->appends, append, sizes[i].appends);
-      mine.starts = share(all->starts, start, sizes[i].starts);
-      mine.messages = share(all->messages, message, sizes[i].messages);
+      mine.appends = share(all->appends, answered.appends, sizes[i].appends);
+      mine.starts = share(all->starts, answered.starts, sizes[i].starts);
+      mine.messages = share(all->messages, answered.messages, sizes[i].messages);
       if (sizes[i].claim) {
         mine.claimed = std::move(all->claimed);
         mine.next_timer = all->next_timer;

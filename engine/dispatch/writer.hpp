@@ -20,8 +20,9 @@ namespace fermata::engine {
 class writer {
  public:
   using answer = absl::StatusOr<batch_result>;
-  /// With an error, the batch comes back as it was, to be sent again: an ambiguous commit is settled
-  /// by its very bytes.
+  /// The batch comes back, so that whoever made it frees it: memory that another thread frees costs
+  /// both a lock. With an error it is as it was, to be sent again: an ambiguous commit is settled by
+  /// its very bytes.
   using done = std::function<void(answer, batch&&)>;
 
   explicit writer(std::shared_ptr<store> where);

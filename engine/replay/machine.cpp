@@ -156,6 +156,24 @@ slot machine::find(std::string_view id) const {
   return found == by_id_.end() ? 0 : found->second;
 }
 
+namespace {
+/// What of an outcome isn't as the code asked; empty when all is.
+std::string_view difference_of(const event& what, const operation& op) {
+  const pb::step_outcome& s = what.details.step();
+  const bool is_step = what.details.has_step();
+  if (is_step && s.operation_kind() != static_cast<int>(op.kind)) return "kind";
+  if (what.kind == event_kind::timer_fired && op.kind != operation_kind::timer &&
+      op.kind != operation_kind::receive)
+    return "kind";
+  if (what.details.has_child_end() && op.kind != operation_kind::child) return "kind";
+  if (what.name != op.name) return "name";
+  if (is_step && s.input_type() == op.input.type && s.input_hash() != 0 && op.input_hash != 0 &&
+      s.input_hash() != op.input_hash)
+    return "input";
+  return {};
+}
+}  // namespace
+
 /// The operation that an outcome answers; null when the outcome means nothing any more, or when the
 /// code has changed (then `difference` says how).
 operation* machine::expect(const event& what) {
@@ -171,29 +189,14 @@ operation* machine::expect(const event& what) {
     return nullptr;
   }
   operation& op = ops_[found];
-  mismatch m{.position = what.position,
-             .operation = what.operation,
-             .recorded = describe(what),
-             .recorded_place = what.place,
-             .asked = describe(op.kind, op.name),
-             .asked_place = op.place,
-             .differs = {}};
-  const pb::step_outcome& s = what.details.step();
-  const bool is_step = what.details.has_step();
-  if (is_step && s.operation_kind() != static_cast<int>(op.kind))
-    m.differs = "kind";
-  else if (what.kind == event_kind::timer_fired && op.kind != operation_kind::timer &&
-           op.kind != operation_kind::receive)
-    m.differs = "kind";
-  else if (what.details.has_child_end() && op.kind != operation_kind::child)
-    m.differs = "kind";
-  else if (what.name != op.name)
-    m.differs = "name";
-  else if (is_step && s.input_type() == op.input.type && s.input_hash() != 0 &&
-           op.input_hash != 0 && s.input_hash() != op.input_hash)
-    m.differs = "input";
-  if (!m.differs.empty()) {
-    differ(std::move(m));
+  if (const std::string_view differs = difference_of(what, op); !differs.empty()) {
+    differ({.position = what.position,
+            .operation = what.operation,
+            .recorded = describe(what),
+            .recorded_place = what.place,
+            .asked = describe(op.kind, op.name),
+            .asked_place = op.place,
+            .differs = std::string(differs)});
     return nullptr;
   }
   return op.how == settled::pending ? &op : nullptr;

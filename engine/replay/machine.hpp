@@ -2,11 +2,11 @@
 #pragma once
 
 #include "engine/replay/command.hpp"
+#include "engine/replay/containers.hpp"
 #include "engine/replay/mismatch.hpp"
 #include "engine/replay/operation.hpp"
 
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <set>
 #include <span>
@@ -236,11 +236,11 @@ class machine {
   position_t history_end_ = 0;
   time_us now_ = 0;  // of the last delivered start or outcome
   epoch_t epoch_ = 0;
-  std::deque<foreseen> recorded_;  // commands of the history not yet asked
+  queue<foreseen> recorded_;  // commands of the history not yet asked
   std::uint64_t asked_ = 0;        // commands
   std::uint64_t confirmed_ = 0;    // commands delivered
   std::map<std::string, change, std::less<>> markers_;
-  std::map<std::string, std::deque<std::pair<payload, std::string>>, std::less<>> mail_;
+  std::map<std::string, queue<std::pair<payload, std::string>>, std::less<>> mail_;
   std::map<std::string, int, std::less<>> mail_under_way_;  // produced, not delivered
   bool fold_only_ = false;
   bool failing_ = false;
@@ -259,9 +259,9 @@ class machine {
   time_us deadline_ = 0;  // 0: none
 
   // What the code asked.
-  std::deque<operation> ops_;  // references stay valid
+  numbered<operation> ops_;
   std::unordered_map<std::string, slot> by_id_;
-  std::map<std::string, std::deque<slot>, std::less<>> waiting_;  // receives, oldest first
+  std::map<std::string, queue<slot>, std::less<>> waiting_;  // receives, oldest first
   std::vector<compensation> compensations_;  // not yet undone
   int compensated_ = 0;  // c.n
   slot undoing_ = 0;     // the newest c.n, until it is settled

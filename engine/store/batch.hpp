@@ -72,6 +72,7 @@ struct append_result {
   absl::Status body;                          // with body_failed
   std::vector<encoded_event> body_events;     // what `body` appended
   std::vector<message_id> undeliverable;      // messages to chains that have ended or don't exist
+  bool left_children = true;                  // of an end: `children_to_close` may have some
 };
 
 enum class on_duplicate : std::uint8_t { attach, fail, restart_if_ended };

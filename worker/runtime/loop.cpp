@@ -66,6 +66,7 @@ void run_loop::admitted(const engine::start_item& item, const engine::start_resu
     const std::lock_guard lock(mutex_);
     asked = asked_.extract(item.request.run).mapped();
   }
+  journal_.has_here(item.request.chain);
   post(admission{item, how, asked});
 }
 
@@ -89,20 +90,24 @@ std::int64_t run_loop::turn() {
     moved = read_mail();
     send_again();
     check_deadlines();
-    std::vector<engine::run_id> dirty = std::exchange(dirty_, {});
-    for (const engine::run_id& id : dirty) {
-      auto found = runs_.find(id);
-      if (found == runs_.end()) continue;
-      found->second->dirty = false;
-      advance(*found->second);
-      moved = true;
-    }
-    dispatch();
+    moved = advance_dirty() || moved;
     moved = flush() || moved;
     close_children();
     evict_some();
   }
   return next_due();
+}
+
+bool run_loop::advance_dirty() {
+  const std::vector<engine::run_id> dirty = std::exchange(dirty_, {});
+  for (const engine::run_id& id : dirty) {
+    auto found = runs_.find(id);
+    if (found == runs_.end()) continue;
+    found->second->dirty = false;
+    advance(*found->second);
+  }
+  dispatch();
+  return !dirty.empty();
 }
 
 bool run_loop::read_mail() {
@@ -118,6 +123,7 @@ bool run_loop::read_mail() {
       take_answer(std::move(*answer));
     else
       take_admission(std::move(std::get<admission>(letter)));
+    keep_writer_busy();
   }
   return !letters.empty();
 }
@@ -129,6 +135,7 @@ void run_loop::mark(active& run) {
 
 void run_loop::check_deadlines() {
   const std::int64_t now = journal_.time().steady_now_us();
+  if (now < check_at_) return;
   for (const std::shared_ptr<live_attempt>& a : std::vector(running_.begin(), running_.end())) {
     if (a->answered) continue;
     const std::int64_t silence = a->start().plan.heartbeat_timeout_ms * 1000;
@@ -151,12 +158,31 @@ void run_loop::check_deadlines() {
     });
     mark(*found->second);
   }
+  check_at_ = INT64_MAX;
+  for (const std::shared_ptr<live_attempt>& a : running_) {
+    if (a->answered) continue;
+    check_by(a->deadline_us);
+    if (a->start().plan.heartbeat_timeout_ms != 0)
+      check_by(a->last_beat_us() + a->start().plan.heartbeat_timeout_ms * 1000);
+  }
+  for (const engine::run_id& id : finishing_)
+    if (auto found = runs_.find(id); found != runs_.end()) check_by(found->second->grace_until);
+}
+
+/// Something is due then; it may be looked at in vain, when it has come before.
+void run_loop::check_by(std::int64_t steady_us) {
+  if (steady_us != 0 && steady_us < check_at_) check_at_ = steady_us;
 }
 
 std::int64_t run_loop::next_due() const {
-  std::int64_t due = next_look_;
+  const std::int64_t first = first_due();
+  return first != 0 && first < next_look_ ? first : next_look_;
+}
+
+std::int64_t run_loop::first_due() const {
+  std::int64_t due = 0;
   auto sooner = [&due](std::int64_t at) {
-    if (at != 0 && at < due) due = at;
+    if (at != 0 && (due == 0 || at < due)) due = at;
   };
   for (const std::shared_ptr<live_attempt>& a : running_) {
     if (a->answered) continue;
@@ -205,6 +231,7 @@ void run_loop::close_children() {
     outside_.log(level::warning, std::string(more.status().message()));
   else
     children_to_close_ = *more;
+  journal_.runs_may_have_ended();
   poked_ = true;
 }
 
@@ -240,6 +267,7 @@ void run_loop::forget(const engine::run_id& id) {
     if (a->start().alone) alone_ = false;
   }
   finishing_.erase(id);
+  journal_.leaves_here(run.row.chain);
   runs_.erase(found);
 }
 

@@ -69,7 +69,9 @@ class run_loop final : public detail::local_worker {
   void stop_attempts();
   bool idle() const;  // no attempt runs, no append is under way
   std::size_t owned() const noexcept { return owned_.load(); }
-  /// The steady time (µs) at which the last attempt or grace time is over by itself; 0: none.
+  /// The steady times (µs) at which the first and the last attempt or grace time are over by
+  /// themselves; 0: none.
+  std::int64_t first_due() const;
   std::int64_t last_due() const;
   std::size_t attempts() const noexcept { return running_.size(); }
   /// Where the loop's thread is: since when it runs code of which run (steady µs; 0: none).
@@ -104,8 +106,17 @@ class run_loop final : public detail::local_worker {
     engine::event outcome;
     std::exception_ptr problem;
   };
+  /// What the loop needs of a run's row.
+  struct identity {
+    std::int64_t row = 0;
+    engine::run_id run;
+    engine::chain_id chain;
+    engine::epoch_t epoch = 0;
+    std::string space;
+    std::string workflow;
+  };
   struct active {
-    engine::run_row row;
+    identity row;
     std::unique_ptr<detail::live_run> live;
     engine::head head;
     bool owned = false;
@@ -133,6 +144,7 @@ class run_loop final : public detail::local_worker {
     engine::writer::answer answer;
     engine::batch batch;
     std::vector<engine::run_id> runs;
+    std::int64_t sent = 0;  // boot time
   };
   struct admission {
     engine::start_item item;
@@ -144,7 +156,9 @@ class run_loop final : public detail::local_worker {
   // loop.cpp
   void post(mail&& what);
   bool read_mail();
+  bool advance_dirty();
   std::int64_t next_due() const;
+  void check_by(std::int64_t steady_us);
   void check_deadlines();
   void send_again();
   void close_children();
@@ -169,6 +183,9 @@ class run_loop final : public detail::local_worker {
 
   // loop_appends.cpp
   bool flush();
+  void keep_writer_busy();
+  commit_answer collect();
+  void submit(commit_answer&& made);
   void gather(active& run);
   void want_append(active& run);
   void address(const active& run, engine::append& to) const;
@@ -180,7 +197,7 @@ class run_loop final : public detail::local_worker {
   void body_failed(active& run, const engine::append_result& how);
   void refused_end(active& run);
   void deliver(active& run);
-  void take_claimed(engine::batch_result& from);
+  void take_claimed(engine::batch_result& from, std::int64_t sent);
   std::optional<engine::claim_request> claim_request_now();
 
   // loop_attempts.cpp
@@ -217,8 +234,8 @@ class run_loop final : public detail::local_worker {
   std::int64_t trouble_since_ = 0;
   bool more_ready_ = false;
   bool children_to_close_ = false;
+  std::int64_t check_at_ = INT64_MAX;  // steady: the first deadline of an attempt, or grace time
   std::int64_t next_look_ = 0;      // steady: timers, delayed starts, the slow poll
-  std::int64_t flushed_at_ = 0;     // boot time at which the batch under way was sent
   engine::time_us now_ = 0;
 
   // Read by others.

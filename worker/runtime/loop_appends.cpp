@@ -14,6 +14,7 @@ namespace fermata::runtime {
 
 namespace {
 constexpr std::size_t inline_appends = 8;  // below it, a hop to the writer's thread costs more
+constexpr std::size_t at_a_time = 32;     // runs that go on before their steps are handed over
 constexpr std::int64_t again_us = 200'000;
 constexpr int own_looks = 16;
 }  // namespace
@@ -22,7 +23,11 @@ constexpr int own_looks = 16;
 void run_loop::gather(active& run) {
   engine::machine& machine = run.live->machine();
   auto add = [](auto& to, auto&& from) {
-    to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
+    if (to.empty())
+      to = std::move(from);
+    else
+      to.insert(to.end(), std::make_move_iterator(from.begin()),
+                std::make_move_iterator(from.end()));
   };
   add(run.out.events, machine.take_events());
   add(run.out.removed_timers, machine.take_removed_timers());
@@ -154,12 +159,13 @@ void run_loop::build_transaction(active& run, engine::append& to) {
   };
 }
 
-bool run_loop::flush() {
-  if (append_under_way_ || !again_.empty()) return false;
-  engine::batch batch;
-  std::vector<engine::run_id> ids;
+/// What is to be written now; its batch may be empty.
+run_loop::commit_answer run_loop::collect() {
+  commit_answer made{.answer = absl::UnknownError(""), .batch = {}, .runs = {}};
   std::size_t events = 0;
   std::vector<engine::run_id> later;
+  made.batch.appends.reserve(to_append_.size());
+  made.runs.reserve(to_append_.size());
   for (const engine::run_id& id : std::exchange(to_append_, {})) {
     auto found = runs_.find(id);
     if (found == runs_.end()) continue;
@@ -169,33 +175,57 @@ bool run_loop::flush() {
       continue;
     }
     run.queued = false;
-    engine::append made;
+    engine::append& one = made.batch.appends.emplace_back();
     if (run.to_commit && run.out.empty() && run.attention == engine::attention::none)
-      build_transaction(run, made);
+      build_transaction(run, one);
     else
-      build_append(run, made);
+      build_append(run, one);
     run.appending = true;
-    events += made.events.size() + 1;
-    batch.appends.push_back(std::move(made));
-    ids.push_back(id);
+    events += one.events.size() + 1;
+    made.runs.push_back(id);
   }
   to_append_ = std::move(later);
-  batch.claim = claim_request_now();
-  if (batch.empty()) return false;
-  batch.worker = worker_;
-  flushed_at_ = store_.boot_now();
-  if (options_.inline_commits || batch.appends.size() <= inline_appends) {
-    if (auto answer = journal_.writer().try_commit(batch)) {
-      take_answer({std::move(*answer), std::move(batch), std::move(ids)});
+  made.batch.claim = claim_request_now();
+  made.batch.worker = worker_;
+  made.sent = store_.boot_now();
+  return made;
+}
+
+bool run_loop::flush() {
+  if (append_under_way_ || !again_.empty()) return false;
+  commit_answer made = collect();
+  if (made.batch.empty()) return false;
+  const std::size_t appends = made.batch.appends.size();
+  const bool idle = appends <= inline_appends && running_.size() + backlog_.size() <= appends;
+  if (options_.inline_commits || idle) {
+    if (auto answer = journal_.writer().try_commit(made.batch)) {
+      made.answer = std::move(*answer);
+      take_answer(std::move(made));
       return true;
     }
   }
+  submit(std::move(made));
+  return false;
+}
+
+void run_loop::submit(commit_answer&& made) {
   append_under_way_ = true;
   journal_.writer().submit(
-      std::move(batch), [this, ids](engine::writer::answer answer, engine::batch&& back) mutable {
-        post(commit_answer{std::move(answer), std::move(back), std::move(ids)});
+      std::move(made.batch), [this, runs = std::move(made.runs), sent = made.sent](
+                                 engine::writer::answer answer, engine::batch&& back) mutable {
+        post(commit_answer{std::move(answer), std::move(back), std::move(runs), sent});
       });
-  return false;
+}
+
+/// While one half of the runs is being written, the other half is worked on: as soon as half of them
+/// have something to write they are sent, whatever mail there still is.
+void run_loop::keep_writer_busy() {
+  if (options_.inline_commits || append_under_way_ || !again_.empty()) return;
+  const std::size_t half = std::max(inline_appends * 2, owned_.load() / 2);
+  if (dirty_.size() + to_append_.size() < half) return;
+  advance_dirty();
+  if (to_append_.size() < half) return;
+  if (commit_answer made = collect(); !made.batch.empty()) submit(std::move(made));
 }
 
 std::optional<engine::claim_request> run_loop::claim_request_now() {
@@ -231,7 +261,12 @@ void run_loop::take_answer(commit_answer&& what) {
   }
   if (std::exchange(trouble_since_, 0) != 0)
     outside_.log(level::info, "the journal can be written again, work goes on");
+  // The next batch first: what it takes to write it is time to work this one off.
+  const bool claimed = what.batch.claim || !what.answer->claimed.empty();
+  if (!claimed && !options_.inline_commits && !to_append_.empty() && again_.empty())
+    submit(collect());
   for (std::size_t i = 0; i < what.runs.size(); ++i) {
+    if (i % at_a_time == at_a_time - 1 && !options_.inline_commits) advance_dirty();
     auto found = runs_.find(what.runs[i]);
     if (found == runs_.end()) continue;
     active& run = *found->second;
@@ -256,10 +291,10 @@ void run_loop::take_answer(commit_answer&& what) {
         break;
     }
   }
-  if (what.batch.claim || !what.answer->claimed.empty()) take_claimed(*what.answer);
+  if (claimed) take_claimed(*what.answer, what.sent);
 }
 
-void run_loop::take_claimed(engine::batch_result& from) {
+void run_loop::take_claimed(engine::batch_result& from, std::int64_t sent) {
   const std::int64_t steady = journal_.time().steady_now_us();
   auto look_at = [&](engine::time_us wall) {
     if (wall != 0) next_look_ = std::min(next_look_, steady + std::max<std::int64_t>(0, wall - now_));
@@ -267,7 +302,7 @@ void run_loop::take_claimed(engine::batch_result& from) {
   look_at(from.next_timer);
   look_at(from.next_not_before);
   more_ready_ = from.more_ready;
-  if (!from.claimed.empty()) outside_.leased(flushed_at_);
+  if (!from.claimed.empty()) outside_.leased(sent);
   for (engine::claimed& c : from.claimed) adopt(std::move(c));
 }
 
@@ -293,14 +328,17 @@ void run_loop::landed(active& run, engine::append_result& how) {
   const bool ended = !run.under_way.empty() &&
                      engine::class_of(run.under_way.back().kind) == engine::event_class::end;
   if (ended || attended) {
-    const engine::chain_id chain = run.row.chain;
-    children_to_close_ = children_to_close_ || ended;
     const engine::run_id id = run.row.run;
+    children_to_close_ = children_to_close_ || (ended && how.left_children);
+    if (ended) journal_.run_ended(run.row.chain, id, std::move(run.under_way.back()));
     forget(id);
     if (attended && !how.parked) (void)store_.release(worker_, {id});
-    return journal_.run_ended(chain);
+    return;
   }
-  if (how.parked && std::exchange(run.owned, false)) --owned_;
+  if (how.parked && std::exchange(run.owned, false)) {
+    --owned_;
+    journal_.leaves_here(run.row.chain);
+  }
   if (run.parking && !how.parked) poked_ = true;  // a message came meanwhile
   for (const engine::event& e : run.under_way)
     if (e.kind == engine::event_kind::timer_set || e.kind == engine::event_kind::attempt_failed) {
@@ -317,20 +355,24 @@ void run_loop::landed(active& run, engine::append_result& how) {
 }
 
 void run_loop::deliver(active& run) {
-  if (options_.evict_always && !run.live->pinned()) {
+  const bool went_on = !run.under_way.empty() || !run.owned;
+  if (options_.evict_always && went_on && !run.live->pinned()) {
     run.live.reset();
+    run.under_way.clear();
     if (run.owned)
-      (void)load(run);
+      (void)load(run);  // it may be forgotten
     else
       forget(run.row.run);
-    run.under_way.clear();
     return;
   }
   run_code(run, [&](detail::live_run& live) {
     for (const engine::event& e : run.under_way) live.deliver(e);
   });
   run.under_way.clear();
-  if (run.owned) mark(run);
+  if (run.owned) return mark(run);
+  // It may wait for months, and there may be many of it.
+  run.under_way.shrink_to_fit();
+  run.consuming.shrink_to_fit();
 }
 
 void run_loop::body_failed(active& run, const engine::append_result& how) {

@@ -116,8 +116,10 @@ bool run_loop::is_journal_transaction(const live_attempt& what) const {
 step_pool::task run_loop::task_of(active& run, std::shared_ptr<live_attempt> a) {
   const std::int64_t steady = journal_.time().steady_now_us();
   if (a->start().plan.timeout_ms > 0)
-    a->deadline_us = steady + a->start().plan.timeout_ms * 1000;
+    check_by(a->deadline_us = steady + a->start().plan.timeout_ms * 1000);
   a->begin_silence(steady);
+  if (a->start().plan.heartbeat_timeout_ms > 0)
+    check_by(steady + a->start().plan.heartbeat_timeout_ms * 1000);
   if (a->attempt() > 1) {
     auto beat = store_.heartbeat(run.row.run, a->start().operation);
     if (beat.ok() && *beat) a->saved_beat = detail::to_sdk((*beat)->details);

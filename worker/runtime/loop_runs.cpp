@@ -18,9 +18,9 @@ constexpr std::size_t page = 1000;
 class inside_code {
  public:
   inside_code(std::atomic<std::int64_t>& since, std::atomic<int>& slot, black_box* box,
-              std::int64_t now, const engine::run_row& row)
+              std::int64_t now, const engine::run_id& run, std::string_view workflow)
       : since_(since), slot_(slot), box_(box) {
-    if (box_ != nullptr) slot_.store(box_->enter(row.run, "", row.workflow, 0, false));
+    if (box_ != nullptr) slot_.store(box_->enter(run, "", workflow, 0, false));
     since_.store(now);
   }
   ~inside_code() {
@@ -41,15 +41,16 @@ void run_loop::run_code(active& run, const std::function<void(detail::live_run&)
     code_run_ = run.row.run;
   }
   const inside_code here(code_since_, code_slot_, outside_.box(), journal_.time().steady_now_us(),
-                         run.row);
+                         run.row.run, run.row.workflow);
   what(*run.live);
 }
 
 run_loop::active& run_loop::place_for(const engine::run_row& row) {
   auto& place = runs_[row.run];
   if (!place) place = std::make_unique<active>();
-  place->row = row;
+  place->row = {row.row, row.run, row.chain, row.epoch, row.space, row.workflow};
   if (!std::exchange(place->owned, true)) ++owned_;
+  journal_.has_here(row.chain);
   touch(*place);
   return *place;
 }
@@ -226,8 +227,8 @@ void run_loop::advance(active& run) {
                              stands.waits, run.row.run.text()));
   }
   if (stands.finishing && stands.attempts > 0 && finishing_.insert(run.row.run).second)
-    run.grace_until =
-        journal_.time().steady_now_us() + engine::limits::end_grace_ms * 1000;
+    check_by(run.grace_until = journal_.time().steady_now_us() +
+                               engine::limits::end_grace_ms * 1000);
   gather(run);
   if (!run.out.empty() || can_park(run)) want_append(run);
 }

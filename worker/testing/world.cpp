@@ -2,7 +2,7 @@
 #include "worker/testing/world.hpp"
 
 #include "engine/event/encode.hpp"
-#include "engine/limits.hpp"
+#include "engine/operate/operate.hpp"
 #include "engine/ports/make_id.hpp"
 #include "src/convert.hpp"
 #include "src/live_run.hpp"
@@ -13,7 +13,6 @@ namespace fermata::testing {
 
 namespace {
 constexpr engine::time_us begin_of_2026 = 1'767'225'600'000'000;
-constexpr int idle_polls_max = 3;
 }  // namespace
 
 absl::StatusOr<engine::batch_result> crashing_store::commit(engine::batch&& what) {
@@ -54,10 +53,7 @@ void kit::world::clear() {
 
 std::shared_ptr<detail::journal_impl> kit::world::make_journal() {
   journal_ = std::make_shared<detail::journal_impl>(store, "default", time, chance);
-  journal_->pump_with([this] {
-    work();
-    return pass_time({});
-  });
+  journal_->pump_with([this](std::int64_t until) { return go_on(until); });
   return journal_;
 }
 
@@ -99,6 +95,7 @@ void kit::world::execute(std::vector<runtime::step_pool::task>&& tasks) {
 /// Counts attempts and plays faults. A body becomes asynchronous, so that one that hangs just never
 /// answers.
 void kit::world::instrument(detail::step_entry& entry) {
+  last_moment_ = 0;  // what waited for it may go on
   if (auto* body = std::get_if<detail::transactional_body>(&entry.body)) {
     body->run = [this, name = entry.name, run = std::move(body->run)](
                     void* handle, const detail::payload& input) {
@@ -133,43 +130,58 @@ void kit::world::instrument(detail::step_entry& entry) {
   });
 }
 
-std::int64_t kit::world::turn() {
+void kit::world::turn() {
   const std::size_t before = store->events();
   loop_->poke();
   store->worker_acts(true);
-  const std::int64_t due = loop_->turn();
+  (void)loop_->turn();
   store->worker_acts(false);
-  if (store->events() != before) idle_polls_ = 0;
-  return due;
+  if (store->events() != before) last_moment_ = 0;
 }
 
-std::int64_t kit::world::work() {
+/// What a worker's guard sees to: starts that are too late, children of ended parents.
+void kit::world::do_chores() {
+  store->worker_acts(true);
+  (void)engine::expire_requests(*store, 256);
+  (void)engine::close_children(*store, 256);
+  store->worker_acts(false);
+}
+
+void kit::world::work() {
   if (!loop_) hire();
-  for (;;) {
+  for (bool settled = false;;) {
     const std::size_t before = store->events();
-    const std::int64_t due = turn();
+    turn();
     if (store->crashed()) {
       restart();
-      continue;
-    }
-    if (!tasks_.empty()) {
+    } else if (!tasks_.empty()) {
       auto task = std::move(tasks_.front());
       tasks_.pop_front();
       task();
-      continue;
+    } else {
+      io_->restart();
+      if (io_->poll_one() == 0 && store->events() == before) {
+        if (settled) return;
+        do_chores();
+        settled = true;
+        continue;
+      }
     }
-    io_->restart();
-    if (io_->poll_one() > 0) continue;
-    if (store->events() == before) return due;
+    settled = false;
   }
 }
 
-/// The steady time until which something may happen by itself: timers of runs that nobody has to look
-/// after, starts that wait for their time, time-outs of attempts.
-std::int64_t kit::world::last_moment() {
+/// When something happens next by itself, and when for the last time: timers of runs that nobody has
+/// to look after, starts that wait for their time, time-outs of attempts. Steady; 0: never.
+kit::world::moments kit::world::look_ahead() {
   const std::int64_t now = time->steady_now_us();
-  std::int64_t last = 0;
-  auto until = [&](engine::time_us wall) { last = std::max(last, now + wall - store->now()); };
+  const engine::time_us wall = store->now();
+  moments ahead{loop_->first_due(), loop_->last_due()};
+  auto add = [&](engine::time_us due) {
+    const std::int64_t at = now + std::max<std::int64_t>(due - wall, 0);
+    if (due > wall && (ahead.next == 0 || at < ahead.next)) ahead.next = at;
+    ahead.last = std::max(ahead.last, at);
+  };
   engine::run_query open;
   open.at_most = 100'000;
   open.states = {engine::run_state::waiting_to_start, engine::run_state::running,
@@ -179,27 +191,36 @@ std::int64_t kit::world::last_moment() {
   for (const engine::run_row& row : *rows) {
     if (row.attention != engine::attention::none) continue;
     if (row.started == 0) {
-      until(row.not_before);
+      add(row.not_before);
+      if (auto request = store->find_request(row.run); request.ok() && *request)
+        add((*request)->not_after + 1);
       continue;
     }
     auto timers = store->timers(row.run);
     detail::raise(timers.status());
-    for (const engine::timer_row& timer : *timers) until(timer.due);
+    for (const engine::timer_row& timer : *timers) add(timer.due);
   }
-  return last;
+  return ahead;
 }
 
-bool kit::world::pass_time(std::optional<std::int64_t> until) {
-  const std::int64_t due = work();
+bool kit::world::pass_time(std::int64_t until) {
+  work();
+  const std::int64_t next = look_ahead().next;
+  const std::int64_t to = next == 0 ? until : std::min(next, until);
+  time->advance(std::max<std::int64_t>(to - time->steady_now_us(), 0));
+  return time->steady_now_us() < until;
+}
+
+bool kit::world::go_on(std::int64_t until) {
+  work();
   const std::int64_t now = time->steady_now_us();
-  if (!until) {
-    if (++idle_polls_ == idle_polls_max) last_moment_ = last_moment();
-    if (idle_polls_ > idle_polls_max && now > std::max(last_moment_, loop_->last_due()))
-      return false;
-  }
-  const std::int64_t to = until ? std::min(due, *until) : due;
-  time->advance(std::max<std::int64_t>(to - now, until && now >= *until ? 0 : 1));
-  return !until || time->steady_now_us() < *until;
+  const moments ahead = look_ahead();
+  // Without an event since then, what is due again and again leads nowhere.
+  if (last_moment_ == 0) last_moment_ = ahead.last;
+  const bool hopeless = ahead.next == 0 || now > std::max(last_moment_, loop_->last_due());
+  if (hopeless && until == INT64_MAX) return false;
+  time->advance(std::max<std::int64_t>((hopeless ? until : std::min(ahead.next, until)) - now, 1));
+  return !hopeless;
 }
 
 void kit::world::replay_all() {

@@ -52,10 +52,12 @@ class kit::world final : public runtime::loop_outside {
 
   std::shared_ptr<detail::journal_impl> make_journal();
   void employ(fermata::worker& who);
-  /// Until nothing can happen without time passing. Gives the steady time of what is due next.
-  std::int64_t work();
-  /// To the next thing that is due; false when nothing is.
-  bool pass_time(std::optional<std::int64_t> until);
+  /// Until nothing can happen without time passing.
+  void work();
+  /// To the next thing that is due, at most until then (steady); false when it is then.
+  bool pass_time(std::int64_t until);
+  /// As above; false also when nothing can happen any more by itself.
+  bool go_on(std::int64_t until);
   void replay_all();
 
   struct fault {
@@ -86,8 +88,13 @@ class kit::world final : public runtime::loop_outside {
   void hire();
   void clear();
   void restart();
-  std::int64_t turn();
-  std::int64_t last_moment();
+  void turn();
+  void do_chores();
+  struct moments {
+    std::int64_t next;
+    std::int64_t last;
+  };
+  moments look_ahead();
 
   const way how_;
   std::optional<boost::asio::io_context> io_ = std::optional<boost::asio::io_context>(std::in_place);
@@ -95,8 +102,7 @@ class kit::world final : public runtime::loop_outside {
   std::deque<runtime::step_pool::task> tasks_;
   std::unique_ptr<runtime::run_loop> loop_;
   std::int64_t worker_row_ = 0;
-  int idle_polls_ = 0;
-  std::int64_t last_moment_ = 0;  // until which something may happen by itself; 0: to be found out
+  std::int64_t last_moment_ = 0;  // when something was due last, seen at the last event; 0: not seen
 };
 
 }  // namespace fermata::testing

@@ -46,8 +46,10 @@ void machine::grace_over() {
 
 /// A failure that nobody looked at. One of an operation that was given up isn't anybody's business.
 const operation* machine::unseen_failure() const {
-  for (const operation& op : ops_)
-    if (op.how == settled::failed && !op.observed && !op.cancel_asked) return &op;
+  for (slot s = 0; s < ops_.size(); ++s)
+    if (const operation& op = ops_[s];
+        op.how == settled::failed && !op.observed && !op.cancel_asked)
+      return &op;
   return nullptr;
 }
 

@@ -13,7 +13,7 @@ void machine::ask_receive(slot s, const request& what) {
     m->second.pop_front();
     return settle(s, settled::value);
   }
-  std::deque<slot>& waiting = waiting_[ops_[s].name];
+  queue<slot>& waiting = waiting_[ops_[s].name];
   while (!waiting.empty() && ops_[waiting.front()].how != settled::pending) waiting.pop_front();
   waiting.push_back(s);
   if (what.patience_ms) ask_timer(s, what);

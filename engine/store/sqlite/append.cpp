@@ -176,16 +176,18 @@ void write_row(const attempt& at) {
 }
 
 /// The chain has ended: what it started is told, a batch at a time, by the policy each child has.
-void list_for_closing(const attempt& at) {
-  if (at.what.changes.state == run_state::continued) return;
+/// False when there is nobody to tell.
+bool list_for_closing(const attempt& at) {
+  if (at.what.changes.state == run_state::continued) return false;
   use children = at.turn.db.sql(
       "SELECT EXISTS(SELECT 1 FROM runs WHERE parent IS NOT NULL AND "
       "  coalesce(parent_chain, parent) IN (?1, ?2) AND state < 3 AND close_policy <> 2) "
       "OR EXISTS(SELECT 1 FROM start_requests WHERE parent IS NOT NULL AND "
       "  coalesce(parent_chain, parent) IN (?1, ?2) AND close_policy <> 2)");
   children.with(at.head.run, at.head.chain).next();
-  if (children.integer(0) == 0) return;
+  if (children.integer(0) == 0) return false;
   at.turn.db.sql("INSERT OR IGNORE INTO closing(parent) VALUES (?1)").with(at.row).run();
+  return true;
 }
 
 void set_owner(const attempt& at, std::int64_t owner, epoch_t epoch) {
@@ -206,7 +208,8 @@ void end_run(const attempt& at) {
   if (!at.what.changes.all_timers_removed)
     apply_changes(at.turn, at.row, at.head.space, {.all_timers_removed = true});
   at.turn.heads.erase(at.row);
-  at.turn.woke = true;
+  at.turn.ended = true;
+  if (at.what.by_operator) at.turn.woke = true;
 }
 
 bool park(const attempt& at) {
@@ -244,7 +247,7 @@ void write(const attempt& at, append_result& result) {
   if (what.then == then::end) end_run(at);
 
   for (start_request& child : what.children) insert_child(at.turn, std::move(child));
-  if (what.then == then::end) list_for_closing(at);
+  if (what.then == then::end) result.left_children = list_for_closing(at);
   send(at, result);
   if (!what.logs.empty()) keep_logs(at.turn.db, at.row, what.logs);
 

@@ -77,7 +77,10 @@ void journal_file::end(turn& turn) {
   handed_.committed();
   last_mark_ = turn.mark;
   latest_.store(std::max(latest_.load(), turn.latest));
-  if (turn.woke) wake.bump();
+  if (turn.woke)
+    wake.bump();
+  else if (turn.ended)
+    wake.bump_for_ends();
   checkpoint_if_due();
 }
 

@@ -177,12 +177,18 @@ struct opening {
   }
 };
 
+namespace {
+bool time_is_virtual(clock* given) {
+  return given != nullptr && dynamic_cast<real_clock*>(given) == nullptr;
+}
+}  // namespace
+
 journal_file::journal_file(sqlite::address at, const open_options& options,
                            const surroundings& around)
     : where(std::move(at)),
       time(options.time ? options.time : std::make_shared<real_clock>()),
       chance(options.chance ? options.chance : std::make_shared<real_random>()),
-      virtual_time(options.time != nullptr),
+      virtual_time(time_is_virtual(options.time.get())),
       db_(open_connection(where, options, around)),
       lock_(where.path, around.say),
       slots(where.path),

@@ -36,6 +36,8 @@ bool requested(connection& db, const run_id& run) {
   return row.with(run).next();
 }
 
+constexpr std::size_t reserved_at_most = 1'000;  // who reads long histories reads by pages
+
 std::int64_t bounded(std::size_t at_most) {
   return static_cast<std::int64_t>(
       std::min<std::size_t>(at_most, std::numeric_limits<std::int32_t>::max()));
@@ -82,6 +84,7 @@ absl::StatusOr<std::vector<encoded_event>> sqlite_store::read_events(const run_i
                                    "ORDER BY e.position LIMIT ?3";
     use rows = db->sql(sql.c_str());
     rows.with(row, from, bounded(at_most));
+    events.reserve(std::min(at_most, reserved_at_most));
     while (rows.next()) events.push_back(sqlite::read_event(*db, rows, row));
     return events;
   });

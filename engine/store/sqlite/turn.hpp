@@ -34,6 +34,7 @@ struct turn {
 
   // What it leaves behind.
   bool woke = false;      // something concerns others
+  bool ended = false;     // runs ended: only those of other processes don't know it
   time_us latest = 0;     // of all times stored
   std::int64_t mark = 0;  // the last ready mark: marks of one moment keep their order
 };

@@ -37,10 +37,12 @@ void serve(kit& t, outside& world) {
   t.worker.serve(tidy, [&](const std::string& what) { world.note("tidy " + what); });
 }
 
-/// The run's state and what happened outside, when it is cancelled during a charge.
+/// The run's state and what happened outside, when it is cancelled during a charge. Without crashes:
+/// an attempt that dies with its process after the cancel isn't tried again (`.undo` is for that).
 template <class Flow>
 void is_told(Flow body, const std::string& expected) {
-  every_way([&](kit& t) {
+  for (way how : {way::kept, way::evicted}) {
+    kit t(how);
     outside world;
     serve(t, world);
     t.worker.serve(flow, body);
@@ -49,7 +51,8 @@ void is_told(Flow body, const std::string& expected) {
     CHECK(problem == "run " + run.id() + " was cancelled");
     CHECK(run.describe().state == fermata::run_state::cancelled);
     CHECK(world.story() == expected);
-  });
+    t.replay_all();
+  }
 }
 
 }  // namespace
@@ -88,7 +91,7 @@ TEST_CASE("so is one that is awaited through timeout") {
       "cancel, charge a, refund a");
 }
 
-TEST_CASE("so is one in a branch, a scope, a map") {
+TEST_CASE("so is one in a branch of a scope") {
   is_told(
       [](fermata::context& ctx, int) -> fermata::task<std::string> {
         auto pay = [](fermata::context& branch, std::string what) -> fermata::task<void> {
@@ -98,7 +101,8 @@ TEST_CASE("so is one in a branch, a scope, a map") {
         fermata::scope crew(ctx);
         crew.spawn(pay(ctx, "a"));
         co_await crew.join();
-        co_return "never";
+        std::string never = co_await ctx.call(note, "never");
+        co_return never;
       },
       "cancel, charge a, refund a");
 }

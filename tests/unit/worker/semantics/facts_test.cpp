@@ -147,6 +147,6 @@ TEST_CASE("what a run publishes can be read after a failure, too") {
     CHECK(problem_of([&] { (void)run.result(); }) == "no");
     CHECK(run.published(current_draft)->text == "last words");
     CHECK(run.describe().error_type == "tired");
-    CHECK(run.describe().error == "no");
+    CHECK(run.describe().error == "tired: no");
   });
 }

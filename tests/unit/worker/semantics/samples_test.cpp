@@ -171,7 +171,7 @@ TEST_CASE("an order is reserved, charged and shipped, and found by its tag") {
 
     const receipt r = good.result();
     CHECK(r.tracking == "t-o1");
-    CHECK(r.charge_id == "c/" + good.id() + "/2/charge_card");
+    CHECK(r.charge_id == "c/" + good.id() + "/3/charge_card");
     CHECK(t.client.list({.tags = {{"customer", "c-7"}}}).size() == 1);
     CHECK(world.story() == "");
   });

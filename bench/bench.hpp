@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "bench/report.hpp"
+
+#include <string>
+#include <vector>
+
+namespace fermata::bench {
+
+/// What the command line says.
+struct settings {
+  double seconds = 3;                    // of one measurement
+  int repeat = 5;                        // measurements, of which the median is reported
+  std::vector<int> in_flight = {256};    // W2
+  int clients = 0;                       // W2: threads that start and await; 0: one for each run
+  std::size_t payload_bytes = 120;       // of each input and result, as JSON
+  std::string folder;                    // where journals and probes lie, one below the other
+};
+
+// One question each; README.md says what they measure.
+void probe(const settings& how, report& to);
+void w1_sequential(const settings& how, report& to);
+void w2_in_flight(const settings& how, report& to);
+void w7_latency(const settings& how, report& to);
+void w8_replay(const settings& how, report& to);
+void w10_memory(const settings& how, report& to);
+
+}  // namespace fermata::bench

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+// fermata-bench: measures; README.md says what.
+#include "bench/bench.hpp"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <optional>
+
+namespace {
+
+using fermata::bench::report;
+using fermata::bench::settings;
+
+struct question {
+  const char* name;
+  void (*ask)(const settings&, report&);
+};
+constexpr question questions[] = {
+    {"probe", fermata::bench::probe},         {"W1", fermata::bench::w1_sequential},
+    {"W2", fermata::bench::w2_in_flight},     {"W7", fermata::bench::w7_latency},
+    {"W8", fermata::bench::w8_replay},        {"W10", fermata::bench::w10_memory},
+};
+
+int say_usage() {
+  std::fputs(
+      "usage: fermata-bench probe|W1|W2|W7|W8|W10|all [--seconds N] [--repeat N]\n"
+      "       [--in-flight N,N…] [--clients N] [--payload BYTES] [--folder DIR] [--json|--table]\n",
+      stderr);
+  return 2;
+}
+
+std::vector<int> numbers(const std::string& list) {
+  std::vector<int> found;
+  for (std::size_t at = 0; at < list.size(); at = list.find(',', at) + 1) {
+    found.push_back(std::max(1, std::atoi(list.c_str() + at)));
+    if (list.find(',', at) == std::string::npos) break;
+  }
+  return found;
+}
+
+struct command {
+  settings how;
+  std::vector<question> what;
+  bool table = false;
+};
+
+bool set(settings& how, const std::string& name, const std::string& value) {
+  if (name == "--seconds") how.seconds = std::atof(value.c_str());
+  else if (name == "--repeat") how.repeat = std::max(1, std::atoi(value.c_str()));
+  else if (name == "--in-flight") how.in_flight = numbers(value);
+  else if (name == "--clients") how.clients = std::max(0, std::atoi(value.c_str()));
+  else if (name == "--payload") how.payload_bytes = static_cast<std::size_t>(std::atoi(value.c_str()));
+  else if (name == "--folder") how.folder = value;
+  else return false;
+  return true;
+}
+
+std::optional<command> read(int argc, char** argv) {
+  command found;
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (word == "--table" || word == "--json") {
+      found.table = word == "--table";
+    } else if (word.starts_with("--")) {
+      if (i + 1 == argc || !set(found.how, word, argv[++i])) return std::nullopt;
+    } else {
+      const std::size_t before = found.what.size();
+      for (const question& one : questions)
+        if (word == one.name || word == "all") found.what.push_back(one);
+      if (found.what.size() == before) return std::nullopt;
+    }
+  }
+  if (found.what.empty()) return std::nullopt;
+  return found;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::optional<command> asked = read(argc, argv);
+  if (!asked) return say_usage();
+  const bool own_folder = asked->how.folder.empty();
+  if (own_folder)
+    asked->how.folder = (std::filesystem::temp_directory_path() /
+                         ("fermata-bench-" + std::to_string(::getpid()))).string();
+  std::filesystem::create_directories(asked->how.folder);
+  {
+    report to(asked->table);
+    for (const question& one : asked->what) one.ask(asked->how, to);
+  }
+  if (own_folder) std::filesystem::remove_all(asked->how.folder);
+}

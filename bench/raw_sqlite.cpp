@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bench/raw_sqlite.hpp"
+
+#include "bench/usage.hpp"
+
+#include <sqlite3.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <thread>
+
+namespace fermata::bench {
+
+namespace {
+
+constexpr int checkpoint_pages = 1000;  // as the engine's
+constexpr int events_per_run = 12;      // start, ten steps, end
+
+void must(sqlite3* db, int rc, int wanted = SQLITE_OK) {
+  if (rc == wanted) return;
+  std::fprintf(stderr, "fermata-bench: the probe failed: %s\n", sqlite3_errmsg(db));
+  std::exit(1);
+}
+
+struct database {
+  sqlite3* db = nullptr;
+  int pages = 0;  // in the log
+
+  explicit database(const std::string& path) {
+    for (const char* end : {"", "-wal", "-shm"}) std::remove((path + end).c_str());
+    must(db, sqlite3_open(path.c_str(), &db));
+    script("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0");
+    sqlite3_wal_hook(
+        db,
+        [](void* self, sqlite3*, const char*, int in_log) {
+          static_cast<database*>(self)->pages = in_log;
+          return SQLITE_OK;
+        },
+        this);
+  }
+  ~database() { sqlite3_close(db); }
+  database(const database&) = delete;
+
+  void script(const char* sql) { must(db, sqlite3_exec(db, sql, nullptr, nullptr, nullptr)); }
+  sqlite3_stmt* prepare(const char* sql) {
+    sqlite3_stmt* made = nullptr;
+    must(db, sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, &made, nullptr));
+    return made;
+  }
+  void run(sqlite3_stmt* what) {
+    must(db, sqlite3_step(what), SQLITE_DONE);
+    sqlite3_reset(what);
+  }
+  void checkpoint_if_due() {
+    if (pages < checkpoint_pages) return;
+    sqlite3_wal_checkpoint_v2(db, nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+    pages = 0;
+  }
+};
+
+}  // namespace
+
+struct raw_commits::files {
+  explicit files(const std::string& path) : base(path) {
+    base.script("CREATE TABLE rows(lsn INTEGER PRIMARY KEY AUTOINCREMENT, bytes BLOB)");
+    begin = base.prepare("BEGIN IMMEDIATE");
+    insert = base.prepare("INSERT INTO rows(bytes) VALUES (?1)");
+    commit = base.prepare("COMMIT");
+    must(base.db, sqlite3_bind_blob(insert, 1, bytes.data(), 120, SQLITE_STATIC));
+  }
+  ~files() {
+    for (sqlite3_stmt* one : {begin, insert, commit}) sqlite3_finalize(one);
+  }
+  database base;
+  std::string bytes = std::string(120, 'x');
+  sqlite3_stmt *begin, *insert, *commit;
+};
+
+raw_commits::raw_commits(const std::string& path) : files_(new files(path)) {}
+raw_commits::~raw_commits() { delete files_; }
+
+double raw_commits::commit() {
+  const double began = now_s();
+  files_->base.run(files_->begin);
+  files_->base.run(files_->insert);
+  files_->base.run(files_->commit);
+  const double took = now_s() - began;
+  files_->base.checkpoint_if_due();
+  return took;
+}
+
+std::vector<double> raw_commits::idle(int count) {
+  std::vector<double> times;
+  for (int i = 0; i < count; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    times.push_back(commit());
+  }
+  return times;
+}
+
+std::vector<double> raw_commits::back_to_back(int count) {
+  std::vector<double> times;
+  for (int i = 0; i < count; ++i) times.push_back(commit());
+  return times;
+}
+
+namespace {
+
+constexpr const char* workflow_tables =
+    "CREATE TABLE events(lsn INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL, "
+    "  seq INTEGER NOT NULL, bytes BLOB NOT NULL);"
+    "CREATE UNIQUE INDEX events_by_run ON events(run, seq);"
+    "CREATE TRIGGER events_stay BEFORE DELETE ON events "
+    "  BEGIN SELECT RAISE(ABORT, 'append-only'); END;"
+    "CREATE TRIGGER events_never_change BEFORE UPDATE ON events "
+    "  BEGIN SELECT RAISE(ABORT, 'append-only'); END;"
+    "CREATE TABLE runs(id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, "
+    "  state INTEGER NOT NULL, updated INTEGER NOT NULL);";
+
+struct workflows {
+  explicit workflows(const std::string& path) : base(path) {
+    base.script(workflow_tables);
+    event = base.prepare("INSERT INTO events(run, seq, bytes) VALUES (?1, ?2, ?3)");
+    start = base.prepare("INSERT INTO runs(id, key, state, updated) VALUES (?1, ?2, 0, ?1)");
+    end = base.prepare("UPDATE runs SET state = 1, updated = ?1 WHERE id = ?1");
+  }
+  ~workflows() {
+    for (sqlite3_stmt* one : {event, start, end}) sqlite3_finalize(one);
+  }
+  void append(std::int64_t run, int seq) {
+    if (seq == 1) {
+      const std::string key = "order-" + std::to_string(run);
+      sqlite3_bind_int64(start, 1, run);
+      sqlite3_bind_text(start, 2, key.data(), static_cast<int>(key.size()), SQLITE_STATIC);
+      base.run(start);
+    }
+    sqlite3_bind_int64(event, 1, run);
+    sqlite3_bind_int(event, 2, seq);
+    sqlite3_bind_blob(event, 3, bytes.data(), 180, SQLITE_STATIC);
+    base.run(event);
+    if (seq < events_per_run) return;
+    sqlite3_bind_int64(end, 1, run);
+    base.run(end);
+  }
+  database base;
+  std::string bytes = std::string(180, 'x');
+  sqlite3_stmt *event, *start, *end;
+};
+
+}  // namespace
+
+double raw_workflows(const std::string& path, int in_flight, double seconds) {
+  workflows to(path);
+  struct running {
+    std::int64_t run;
+    int seq;
+  };
+  std::int64_t runs = 0;
+  std::vector<running> all;
+  for (int i = 0; i < in_flight; ++i) all.push_back({++runs, 0});
+  std::int64_t ended = 0;
+  const double began = now_s();
+  for (int round = 0; now_s() - began < seconds; ++round) {
+    to.base.script("BEGIN IMMEDIATE");
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      if (round < events_per_run && static_cast<int>(i % events_per_run) > round) continue;
+      to.append(all[i].run, ++all[i].seq);
+      if (all[i].seq < events_per_run) continue;
+      ++ended;
+      all[i] = {++runs, 0};
+    }
+    to.base.script("COMMIT");
+    to.base.checkpoint_if_due();
+  }
+  return static_cast<double>(ended) / (now_s() - began);
+}
+
+}  // namespace fermata::bench

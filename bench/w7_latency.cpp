@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// W7: on an idle system, how long until a signal has woken a parked run and its event is durable;
+// until a start runs the workflow's first line? Code is resumed by committed events only, so the
+// workflow's next line is the moment.
+#include "bench/bench.hpp"
+#include "bench/host.hpp"
+#include "bench/raw_sqlite.hpp"
+#include "bench/usage.hpp"
+
+#include <semaphore>
+
+namespace fermata::bench {
+
+namespace {
+
+constexpr fermata::signal<work> go{"go"};
+constexpr workflow<int(work)> listener{"listener"};
+constexpr int signals_per_run = 50;
+constexpr auto rest = std::chrono::milliseconds(5);
+
+std::counting_semaphore<> woken{0};  // outside of what a workflow may do: this one only measures
+std::atomic<double> woken_at = 0;
+
+void say_awake() {
+  woken_at = now_s();
+  woken.release();
+}
+
+task<int> listen(context& ctx, work) {
+  int heard = 0;
+  say_awake();
+  for (; heard < signals_per_run; ++heard) {
+    work told = co_await ctx.receive(go);
+    say_awake();
+  }
+  co_return heard;
+}
+
+double after(double began) {
+  woken.acquire();
+  return woken_at - began;
+}
+
+}  // namespace
+
+void w7_latency(const settings& how, report& to) {
+  host here(how.folder + "/w7.db", {});
+  here.worker.serve(listener, listen);
+  here.run();
+  raw_commits raw(how.folder + "/w7-probe.db");
+  std::vector<double> starts, signals, probe;
+  double commits = 0;
+  const meter costs;
+  const double began = now_s();
+  while (now_s() - began < how.seconds * how.repeat) {
+    std::this_thread::sleep_for(rest);
+    double asked = now_s();
+    auto run = here.client.start(listener, make_work(1, 0, how.payload_bytes));
+    starts.push_back(after(asked));
+    const std::uint32_t before = here.commits();
+    for (int i = 0; i < signals_per_run; ++i) {
+      std::this_thread::sleep_for(rest);
+      probe.push_back(raw.commit());
+      std::this_thread::sleep_for(rest);
+      asked = now_s();
+      run.signal(go, make_work(1, i, how.payload_bytes));
+      signals.push_back(after(asked));
+    }
+    (void)run.result();
+    commits += here.commits() - before;
+  }
+  const double one = percentile(probe, 0.5);
+  line out("W7");
+  out.put("signals", static_cast<double>(signals.size()), 0)
+      .put("signal_p50_ms", percentile(signals, 0.5) * 1e3, 3)
+      .put("signal_p99_ms", percentile(signals, 0.99) * 1e3, 3)
+      .put("start_p50_ms", percentile(starts, 0.5) * 1e3, 3)
+      .put("probe_idle_commit_p50_ms", one * 1e3, 3)
+      .put("signal_ratio", percentile(signals, 0.5) / one)
+      .put("start_ratio", percentile(starts, 0.5) / one)
+      .put("commits_per_signal", commits / static_cast<double>(signals.size()));
+  costs.put(out, static_cast<double>(signals.size()));
+  to.add(std::move(out));
+}
+
+}  // namespace fermata::bench

@@ -86,7 +86,8 @@ int main(int argc, char** argv) {
   if (own_folder)
     asked->how.folder = (std::filesystem::temp_directory_path() /
                          ("fermata-bench-" + std::to_string(::getpid()))).string();
-  std::filesystem::create_directories(asked->how.folder);
+  // Apart from the journals, since a worker looks up when something is written beside its own.
+  std::filesystem::create_directories(asked->how.folder + "/probe");
   {
     report to(asked->table);
     for (const question& one : asked->what) one.ask(asked->how, to);

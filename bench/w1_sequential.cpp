@@ -15,7 +15,7 @@ constexpr int block = 25;            // runs between two looks at the disk
 void w1_sequential(const settings& how, report& to) {
   host here(how.folder + "/w1.db", {});
   here.run();
-  raw_commits raw(how.folder + "/w1-probe.db");
+  raw_commits raw(how.folder + "/probe/w1.db");
   std::vector<double> ours;
   std::vector<double> theirs;
   std::int64_t runs = 0;

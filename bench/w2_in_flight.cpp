@@ -108,7 +108,7 @@ void curve_point(const settings& how, int in_flight, report& to) {
   double runs = 0, commits = 0;
   line costs("");  // of the last measurement
   for (int i = 0; i < how.repeat; ++i) {
-    theirs.push_back(raw_workflows(how.folder + "/w2-probe.db", in_flight, how.seconds / 2));
+    theirs.push_back(raw_workflows(how.folder + "/probe/w2.db", in_flight, how.seconds / 2));
     const std::uint32_t commits_before = here.commits();
     const meter costs_of;
     once found = measure(here, numbers, how, in_flight);

@@ -47,7 +47,7 @@ void w7_latency(const settings& how, report& to) {
   host here(how.folder + "/w7.db", {});
   here.worker.serve(listener, listen);
   here.run();
-  raw_commits raw(how.folder + "/w7-probe.db");
+  raw_commits raw(how.folder + "/probe/w7.db");
   std::vector<double> starts, signals, probe;
   double commits = 0;
   const meter costs;

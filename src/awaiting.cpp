@@ -78,6 +78,7 @@ class journal_impl::waiter {
     std::unique_lock lock(among_.mutex_);
     changed_.wait_for(lock, std::chrono::microseconds(std::min(left_us, look_again_us)),
                       [this] { return look_; });
+    here_ = !look_ && among_.here_.contains(chain_);
     look_ = false;
     seen_ = told_ ? &*told_ : nullptr;
     return true;

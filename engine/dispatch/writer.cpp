@@ -23,6 +23,7 @@ void append_all(std::vector<T>& to, std::vector<T>& from) {
 /// The next `count` items of `all`, from `at` on.
 template <class T>
 std::vector<T> share(std::vector<T>& all, std::size_t& at, std::size_t count) {
+  if (count == all.size()) return std::move(all);
   const auto first = all.begin() + static_cast<std::ptrdiff_t>(at);
   at += count;
   return {std::make_move_iterator(first),
@@ -159,7 +160,7 @@ void writer::write(std::deque<ticket*>& group) {
     if (t->what.claim) together.claim = std::move(t->what.claim);
   }
   failpoint("writer.before_commit");
-  answer all = store_->commit(std::move(together));  // which leaves it whole
+  answer all = store_->commit(std::move(together));
   failpoint("writer.after_commit");
   std::size_t append = 0, start = 0, message = 0;
   counts answered{};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "engine/replay/containers.hpp"
 #include "engine/replay/operation.hpp"
 #include "engine/store/records.hpp"
 
@@ -29,8 +30,8 @@ struct attempt_start {
 /// An event to append, with what goes along in the same transaction.
 struct produced {
   event what;
-  std::optional<start_request> child;
-  std::optional<message> send;
+  rare<start_request> child;
+  rare<message> send;
   std::uint64_t consumes = 0;  // seq of the inbox message that it moves; 0: none
 };
 

@@ -60,4 +60,20 @@ class numbered {
   std::vector<std::unique_ptr<T>> items_;
 };
 
+/// An optional value of which most are absent: its place takes a pointer.
+template <class T>
+class rare {
+ public:
+  rare() noexcept = default;
+  rare(T value) : value_(std::make_unique<T>(std::move(value))) {}  // NOLINT: as std::optional
+  explicit operator bool() const noexcept { return value_ != nullptr; }
+  T& operator*() noexcept { return *value_; }
+  const T& operator*() const noexcept { return *value_; }
+  T* operator->() noexcept { return value_.get(); }
+  const T* operator->() const noexcept { return value_.get(); }
+
+ private:
+  std::unique_ptr<T> value_;
+};
+
 }  // namespace fermata::engine

@@ -224,6 +224,7 @@ void machine::stand() {
   if (live_)
     for (slot s : std::exchange(held_, {}))
       if (ops_[s].how == settled::pending) timer_due(ops_[s].id, timer_purpose::patience);
+  end_unbegun();
   go_on_ending();
 }
 
@@ -240,6 +241,7 @@ void machine::go_live() {
     if (asks && !must_stop(ops_[s])) asks_people_ = s;
   });
   each_step([this](slot s) { must_stop(ops_[s]) ? stop(s) : want_start(s); });
+  end_unbegun();
   go_on_ending();
 }
 

@@ -208,6 +208,7 @@ class machine {
   void cancel_branch(slot branch, bool by_code);
   void cancel_one(slot op, bool journal);
   void stop(slot op);
+  void end_unbegun();
   bool must_stop(const operation& op) const;
   bool takes_outcome(const operation& op) const;
   bool vanished(const operation& op) const;
@@ -299,6 +300,7 @@ class machine {
   std::vector<slot> settled_;
   std::vector<slot> starts_;
   std::vector<slot> stops_;
+  std::set<slot> unbegun_;  // told to stop before an attempt began
   std::vector<std::string> removed_timers_;
   std::vector<std::uint64_t> dropped_;
   mismatch mismatch_;

@@ -255,7 +255,7 @@ def await_is_plain(code, at):
     if re.search(r"\?|&&|\|\||==|!=|<<|>=|<=|\s[-+/%|<>*]\s", flat):
         return False
     prefix = _without_control(before)
-    if prefix in ("", "co_return"):
+    if prefix in ("", "co_return", "(void)"):
         return True
     target = re.match(r"([^=?]*[\w\]>)&\s])=$", prefix)
     return bool(target) and "co_await" not in prefix

@@ -67,7 +67,7 @@ void run_loop::admitted(const engine::start_item& item, const engine::start_resu
     asked = asked_.extract(item.request.run).mapped();
   }
   journal_.has_here(item.request.chain);
-  post(admission{item, how, asked});
+  post(std::make_unique<admission>(item, how, asked));
 }
 
 void run_loop::admission_failed(const engine::start_item& item) noexcept {
@@ -111,21 +111,22 @@ bool run_loop::advance_dirty() {
 }
 
 bool run_loop::read_mail() {
-  std::vector<mail> letters;
   {
     const std::lock_guard lock(mutex_);
-    letters.swap(mail_);
+    letters_.swap(mail_);
   }
-  for (mail& letter : letters) {
+  for (mail& letter : letters_) {
     if (auto* done = std::get_if<attempt_done>(&letter))
       finish(std::move(*done));
-    else if (auto* answer = std::get_if<commit_answer>(&letter))
-      take_answer(std::move(*answer));
+    else if (auto* answer = std::get_if<std::unique_ptr<commit_answer>>(&letter))
+      take_written(std::move(**answer));
     else
-      take_admission(std::move(std::get<admission>(letter)));
+      take_admission(std::move(*std::get<std::unique_ptr<admission>>(letter)));
     keep_writer_busy();
   }
-  return !letters.empty();
+  const bool some = !letters_.empty();
+  letters_.clear();
+  return some;
 }
 
 void run_loop::mark(active& run) {
@@ -260,8 +261,8 @@ void run_loop::forget(const engine::run_id& id) {
     std::erase(backlog_, a);
   }
   // A transaction that didn't land, or wasn't begun.
-  for (const auto& a : {run.to_commit, run.committing ? run.committing->what : nullptr}) {
-    if (!a) continue;
+  if (run.committing) run.to_commit.push_back(run.committing->what);
+  for (const std::shared_ptr<live_attempt>& a : run.to_commit) {
     a->leave_frame();
     running_.erase(a);
     if (a->start().alone) alone_ = false;

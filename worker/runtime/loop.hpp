@@ -12,6 +12,7 @@
 #include "worker/runtime/step_pool.hpp"
 
 #include <atomic>
+#include <deque>
 #include <list>
 #include <map>
 #include <memory>
@@ -129,7 +130,7 @@ class run_loop final : public detail::local_worker {
     std::string unserved;                           // a step that this worker doesn't serve
     std::vector<engine::event> under_way;           // of the append
     engine::head next_head;
-    std::shared_ptr<live_attempt> to_commit;             // a transactional step waits for its append
+    std::deque<std::shared_ptr<live_attempt>> to_commit;  // transactional steps wait for their append
     std::shared_ptr<transaction_state> committing;  // … and is in the append under way
     std::map<std::uint64_t, engine::message_id> taken;  // inbox rows given to the machine, by seq
     std::vector<std::uint64_t> consuming;           // … by the append under way
@@ -151,7 +152,9 @@ class run_loop final : public detail::local_worker {
     engine::start_result how;
     std::int64_t asked = 0;  // boot time
   };
-  using mail = std::variant<attempt_done, commit_answer, admission>;
+  // Most of it tells of attempts: the others mustn't make every letter as large as they are.
+  using mail =
+      std::variant<attempt_done, std::unique_ptr<commit_answer>, std::unique_ptr<admission>>;
 
   // loop.cpp
   void post(mail&& what);
@@ -186,19 +189,22 @@ class run_loop final : public detail::local_worker {
   void keep_writer_busy();
   commit_answer collect();
   void submit(commit_answer&& made);
+  std::optional<engine::claim_request> claim_request_now();
   void gather(active& run);
   void want_append(active& run);
   void address(const active& run, engine::append& to) const;
   void build_append(active& run, engine::append& to);
   void build_transaction(active& run, engine::append& to);
   bool can_park(active& run) const;
+
+  // loop_landing.cpp
+  void take_written(commit_answer&& what);
   void take_answer(commit_answer&& what);
   void landed(active& run, engine::append_result& how);
   void body_failed(active& run, const engine::append_result& how);
   void refused_end(active& run);
   void deliver(active& run);
   void take_claimed(engine::batch_result& from, std::int64_t sent);
-  std::optional<engine::claim_request> claim_request_now();
 
   // loop_attempts.cpp
   void want_attempts(active& run);
@@ -224,6 +230,8 @@ class run_loop final : public detail::local_worker {
   std::list<active*> lru_;  // with frames; the least used first
   std::vector<engine::run_id> dirty_;
   std::vector<engine::run_id> to_append_;
+  std::vector<mail> letters_;                 // being read
+  std::vector<engine::append> spare_appends_; // empty: memory for the next batch
   std::set<engine::run_id> finishing_;
   std::vector<std::shared_ptr<live_attempt>> backlog_;
   std::set<std::shared_ptr<live_attempt>> running_;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Appends: what runs produced becomes one batch; what landed is delivered.
+// Appends: what runs produced becomes batches; when they are written, and by which thread.
 #include "engine/event/encode.hpp"
 #include "engine/limits.hpp"
 #include "engine/store/projection.hpp"
@@ -14,8 +14,6 @@ namespace fermata::runtime {
 
 namespace {
 constexpr std::size_t inline_appends = 8;  // below it, a hop to the writer's thread costs more
-constexpr std::size_t at_a_time = 32;     // runs that go on before their steps are handed over
-constexpr std::int64_t again_us = 200'000;
 constexpr int own_looks = 16;
 }  // namespace
 
@@ -54,7 +52,7 @@ void run_loop::want_append(active& run) {
 
 /// Nothing to do now, and nothing that these events could set going.
 bool run_loop::can_park(active& run) const {
-  if (!run.owned || !run.live || run.to_commit || !run.attempts.empty() || run.live->pinned())
+  if (!run.owned || !run.live || !run.to_commit.empty() || !run.attempts.empty() || run.live->pinned())
     return false;
   for (const engine::produced& p : run.out.events)
     if (engine::class_of(p.what.kind) != engine::event_class::command) return false;
@@ -127,7 +125,8 @@ void run_loop::build_transaction(active& run, engine::append& to) {
   run.under_way.clear();
   run.next_head = run.head;
   auto state = std::make_shared<transaction_state>();
-  state->what = std::exchange(run.to_commit, nullptr);
+  state->what = std::move(run.to_commit.front());
+  run.to_commit.pop_front();
   state->outcome = run.live->machine().outcome_of(state->what->slot, state->what->attempt(),
                                                   state->what->started);
   state->outcome.position = run.head.position + 1;
@@ -164,6 +163,7 @@ run_loop::commit_answer run_loop::collect() {
   commit_answer made{.answer = absl::UnknownError(""), .batch = {}, .runs = {}};
   std::size_t events = 0;
   std::vector<engine::run_id> later;
+  made.batch.appends = std::move(spare_appends_);
   made.batch.appends.reserve(to_append_.size());
   made.runs.reserve(to_append_.size());
   for (const engine::run_id& id : std::exchange(to_append_, {})) {
@@ -176,7 +176,7 @@ run_loop::commit_answer run_loop::collect() {
     }
     run.queued = false;
     engine::append& one = made.batch.appends.emplace_back();
-    if (run.to_commit && run.out.empty() && run.attention == engine::attention::none)
+    if (!run.to_commit.empty() && run.out.empty() && run.attention == engine::attention::none)
       build_transaction(run, one);
     else
       build_append(run, one);
@@ -213,7 +213,8 @@ void run_loop::submit(commit_answer&& made) {
   journal_.writer().submit(
       std::move(made.batch), [this, runs = std::move(made.runs), sent = made.sent](
                                  engine::writer::answer answer, engine::batch&& back) mutable {
-        post(commit_answer{std::move(answer), std::move(back), std::move(runs), sent});
+        post(std::make_unique<commit_answer>(std::move(answer), std::move(back), std::move(runs),
+                                             sent));
       });
 }
 
@@ -244,168 +245,6 @@ std::optional<engine::claim_request> run_loop::claim_request_now() {
   want.own_build_only = options_.own_build_only;
   want.now = now_;
   return want;
-}
-
-void run_loop::take_answer(commit_answer&& what) {
-  append_under_way_ = false;
-  const std::int64_t steady = journal_.time().steady_now_us();
-  if (!what.answer.ok()) {
-    if (trouble_since_ == 0) {
-      trouble_since_ = steady;
-      outside_.log(level::error, "the journal can't be written, work waits: " +
-                                     std::string(what.answer.status().message()));
-    }
-    again_at_ = steady + again_us;
-    again_.push_back(std::move(what));
-    return;
-  }
-  if (std::exchange(trouble_since_, 0) != 0)
-    outside_.log(level::info, "the journal can be written again, work goes on");
-  // The next batch first: what it takes to write it is time to work this one off.
-  const bool claimed = what.batch.claim || !what.answer->claimed.empty();
-  if (!claimed && !options_.inline_commits && !to_append_.empty() && again_.empty())
-    submit(collect());
-  for (std::size_t i = 0; i < what.runs.size(); ++i) {
-    if (i % at_a_time == at_a_time - 1 && !options_.inline_commits) advance_dirty();
-    auto found = runs_.find(what.runs[i]);
-    if (found == runs_.end()) continue;
-    active& run = *found->second;
-    engine::append_result& how = what.answer->appends[i];
-    run.appending = false;
-    switch (how.how) {
-      case engine::landing::landed:
-        landed(run, how);
-        break;
-      case engine::landing::body_failed:
-        body_failed(run, how);
-        break;
-      case engine::landing::inbox_not_empty:
-        refused_end(run);
-        break;
-      default:
-        outside_.log(level::warning,
-                     fmt::format("run {}: another owner has gone on ({}), this one lets go",
-                                 run.row.run.text(), engine::text_of(how.how)));
-        forget(run.row.run);
-        poked_ = true;
-        break;
-    }
-  }
-  if (claimed) take_claimed(*what.answer, what.sent);
-}
-
-void run_loop::take_claimed(engine::batch_result& from, std::int64_t sent) {
-  const std::int64_t steady = journal_.time().steady_now_us();
-  auto look_at = [&](engine::time_us wall) {
-    if (wall != 0) next_look_ = std::min(next_look_, steady + std::max<std::int64_t>(0, wall - now_));
-  };
-  look_at(from.next_timer);
-  look_at(from.next_not_before);
-  more_ready_ = from.more_ready;
-  if (!from.claimed.empty()) outside_.leased(sent);
-  for (engine::claimed& c : from.claimed) adopt(std::move(c));
-}
-
-void run_loop::landed(active& run, engine::append_result& how) {
-  const bool attended = run.attention != engine::attention::none;
-  if (run.committing) {
-    auto state = std::exchange(run.committing, nullptr);
-    running_.erase(state->what);
-    state->what->leave_frame();
-    state->what->answered = true;
-    run.attempts.erase(state->what->start().operation);
-    run.head = {state->outcome.position, how.body_events.at(0).chain};
-    run.under_way.push_back(std::move(state->outcome));
-    if (run.live) run.live->machine().attempt_committed(state->what->slot);
-  } else {
-    run.head = run.next_head;
-    if (run.live) run.live->machine().landed(run.under_way.size());
-  }
-  for (const std::uint64_t seq : run.consuming) run.taken.erase(seq);
-  for (const engine::message_id& id : how.undeliverable)
-    outside_.log(level::warning, fmt::format("run {}: message {} found no open run",
-                                             run.row.run.text(), id.text()));
-  const bool ended = !run.under_way.empty() &&
-                     engine::class_of(run.under_way.back().kind) == engine::event_class::end;
-  if (ended || attended) {
-    const engine::run_id id = run.row.run;
-    children_to_close_ = children_to_close_ || (ended && how.left_children);
-    if (ended) journal_.run_ended(run.row.chain, id, std::move(run.under_way.back()));
-    forget(id);
-    if (attended && !how.parked) (void)store_.release(worker_, {id});
-    return;
-  }
-  if (how.parked && std::exchange(run.owned, false)) {
-    --owned_;
-    journal_.leaves_here(run.row.chain);
-  }
-  if (run.parking && !how.parked) poked_ = true;  // a message came meanwhile
-  for (const engine::event& e : run.under_way)
-    if (e.kind == engine::event_kind::timer_set || e.kind == engine::event_kind::attempt_failed) {
-      const engine::time_us due = e.kind == engine::event_kind::timer_set
-                                      ? e.details.timer().due_us()
-                                      : e.details.attempt().next_due_us();
-      if (due != 0)
-        next_look_ = std::min(next_look_, journal_.time().steady_now_us() +
-                                              std::max<std::int64_t>(0, due - now_));
-    } else if (e.kind == engine::event_kind::child_started) {
-      poked_ = true;
-    }
-  deliver(run);
-}
-
-void run_loop::deliver(active& run) {
-  const bool went_on = !run.under_way.empty() || !run.owned;
-  if (options_.evict_always && went_on && !run.live->pinned()) {
-    run.live.reset();
-    run.under_way.clear();
-    if (run.owned)
-      (void)load(run);  // it may be forgotten
-    else
-      forget(run.row.run);
-    return;
-  }
-  run_code(run, [&](detail::live_run& live) {
-    for (const engine::event& e : run.under_way) live.deliver(e);
-  });
-  run.under_way.clear();
-  if (run.owned) return mark(run);
-  // It may wait for months, and there may be many of it.
-  run.under_way.shrink_to_fit();
-  run.consuming.shrink_to_fit();
-}
-
-void run_loop::body_failed(active& run, const engine::append_result& how) {
-  auto state = std::exchange(run.committing, nullptr);
-  attempt_done done;
-  done.what = state->what;
-  done.problem = state->problem ? state->problem
-                                : std::make_exception_ptr(error(codes::input_output,
-                                                                std::string(how.body.message())));
-  state->what->leave_frame();
-  finish(std::move(done));
-}
-
-/// Messages came while the run ended: they are listed as unread in its last event.
-void run_loop::refused_end(active& run) {
-  auto inbox = store_.inbox(run.row.chain);
-  if (!inbox.ok()) return forget(run.row.run);
-  for (engine::event& e : run.under_way) {
-    engine::produced again;
-    again.what = std::move(e);
-    run.out.events.push_back(std::move(again));
-  }
-  engine::produced& end = run.out.events.back();
-  for (const engine::message& m : *inbox) {
-    const bool known = std::find(run.consuming.begin(), run.consuming.end(), m.seq) !=
-                       run.consuming.end();
-    if (!known) end.what.details.mutable_ended()->add_unread(std::string(m.id.view()));
-    run.out.dropped.push_back(m.seq);
-  }
-  for (std::size_t i = 0; i < run.told.size() && i < run.out.events.size(); ++i)
-    run.out.events[run.out.events.size() - 1 - i].send = std::move(run.told[run.told.size() - 1 - i]);
-  run.under_way.clear();
-  want_append(run);
 }
 
 }  // namespace fermata::runtime

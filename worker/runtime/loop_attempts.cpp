@@ -86,7 +86,7 @@ void run_loop::dispatch() {
         a->local = found->second->live->begin_body(a->slot);
         (void)a->enter_frame();
       }
-      found->second->to_commit = a;
+      found->second->to_commit.push_back(a);
       want_append(*found->second);
       continue;
     }

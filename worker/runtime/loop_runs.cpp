@@ -230,7 +230,7 @@ void run_loop::advance(active& run) {
     check_by(run.grace_until = journal_.time().steady_now_us() +
                                engine::limits::end_grace_ms * 1000);
   gather(run);
-  if (!run.out.empty() || can_park(run)) want_append(run);
+  if (!run.out.empty() || !run.to_commit.empty() || can_park(run)) want_append(run);
 }
 
 }  // namespace fermata::runtime

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/runtime/step_pool.hpp"
 
+#include "engine/ports/real.hpp"
 #include "worker/runtime/black_box.hpp"
 
 #include <pthread.h>
 
+#include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <iterator>
@@ -28,7 +31,8 @@ void name_thread(std::size_t number) {
 
 /// At most one wake-up is on its way at any time: while a woken thread comes up, those awake work
 /// off short tasks without a system call; if the tasks are long, each thread that comes up wakes the
-/// next.
+/// next. While tasks are short, a woken thread looks on first, and takes part only if those awake
+/// don't get on: short tasks cost less than a hand-over to another thread.
 class step_pool::impl : public std::enable_shared_from_this<impl> {
  public:
   explicit impl(std::size_t threads) : threads_(threads > 0 ? threads : 1) {}
@@ -69,6 +73,10 @@ class step_pool::impl : public std::enable_shared_from_this<impl> {
   std::size_t threads() const noexcept { return threads_; }
 
  private:
+  static constexpr std::int64_t short_us = 30;   // a hand-over costs about as much
+  static constexpr std::int64_t look_on_us = 100;
+  static constexpr std::uint64_t got_on = 4;     // tasks begun meanwhile
+
   struct seat {
     std::thread thread;
     bool running = false;    // a task
@@ -108,16 +116,25 @@ class step_pool::impl : public std::enable_shared_from_this<impl> {
 
   void work(seat& mine) {
     std::unique_lock lock(mutex_);
-    waking_ = false;
+    look_on(lock);
     while (true) {
-      while (queue_.empty() && !stopping_) wait(lock);
+      while (queue_.empty() && !stopping_) {
+        wait(lock);
+        look_on(lock);
+      }
       if (stopping_) return;
       task next = std::move(queue_.front());
       queue_.pop_front();
       mine.running = true;
+      ++begun_;
+      ++busy_;
       rouse(lock);
+      const std::int64_t from = time_.steady_now_us();
       execute(next);
+      const std::int64_t took = time_.steady_now_us() - from;
       lock.lock();
+      --busy_;
+      usual_us_ += (std::min(took, 4 * short_us) - usual_us_) / 4;
       mine.running = false;
       if (mine.abandoned) return;
     }
@@ -127,6 +144,15 @@ class step_pool::impl : public std::enable_shared_from_this<impl> {
     ++idle_;
     more_.wait(lock);
     --idle_;
+  }
+
+  /// A wake-up counts as on its way until this is over.
+  void look_on(std::unique_lock<std::mutex>& lock) {
+    while (busy_ > 0 && usual_us_ <= short_us && !queue_.empty() && !stopping_) {
+      const std::uint64_t before = begun_;
+      look_again_.wait_for(lock, std::chrono::microseconds(look_on_us));
+      if (begun_ - before < got_on) break;
+    }
     waking_ = false;
   }
 
@@ -137,14 +163,19 @@ class step_pool::impl : public std::enable_shared_from_this<impl> {
 
   // Set once.
   const std::size_t threads_;
+  engine::real_clock time_;
 
   // Guarded by mutex_.
   std::mutex mutex_;
   std::condition_variable more_;
+  std::condition_variable look_again_;  // nobody notifies it but the end
   std::deque<task> queue_;
   std::vector<std::shared_ptr<seat>> seats_;
   std::size_t started_ = 0;
   std::size_t idle_ = 0;
+  std::size_t busy_ = 0;        // threads with a task
+  std::uint64_t begun_ = 0;     // tasks
+  std::int64_t usual_us_ = 4 * short_us;  // what a task has taken lately, up to this
   bool waking_ = false;  // somebody was woken or started and hasn't come up yet
   bool stopping_ = false;
 };

@@ -99,18 +99,28 @@ bool machine::must_stop(const operation& op) const {
   return op.cancel_asked || (root_over_ && !failing_ && !within_shield(op.branch));
 }
 
-/// An attempt that goes is told to stop; one that hasn't begun ends here. What is being written about
-/// an attempt is awaited: `deliver_attempt` comes back to this.
+/// An attempt that goes is told to stop; one that hasn't begun ends when the code stands. What is being
+/// written about an attempt is awaited: `deliver_attempt` comes back to this.
 void machine::stop(slot s) {
   operation& op = ops_[s];
   if (!live_ || !takes_outcome(op) || op.step->noting) return;
   if (op.step->running) return stops_.push_back(s);
   op.step->queued = false;
-  op.answered = true;
-  if (op.step->next_due != 0) removed_timers_.push_back(op.id);
-  event e = outcome_of(s, op.step->attempts, 0);
-  e.kind = event_kind::step_cancelled;
-  produce(std::move(e));
+  unbegun_.insert(s);
+}
+
+/// After the commands of the code, in order: so the journal is the same when the code that asked for it
+/// was only replayed.
+void machine::end_unbegun() {
+  for (const slot s : std::exchange(unbegun_, {})) {
+    operation& op = ops_[s];
+    if (!op.is_work() || !takes_outcome(op) || op.step->running || op.step->noting) continue;
+    op.answered = true;
+    if (op.step->next_due != 0) removed_timers_.push_back(op.id);
+    event e = outcome_of(s, op.step->attempts, 0);
+    e.kind = event_kind::step_cancelled;
+    produce(std::move(e));
+  }
 }
 
 void machine::branch_ended(slot s, settled how, pb::failure why) {

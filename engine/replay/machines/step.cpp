@@ -141,7 +141,10 @@ void machine::attempt_refused(slot s) {
   operation& op = ops_[s];
   if (!op.is_work() || !op.step->running) return;
   op.step->running = false;
-  if (must_stop(op)) return stop(s);
+  if (must_stop(op)) {
+    stop(s);
+    return end_unbegun();
+  }
   op.step->refused = true;
   ++refused_;
   if (!op.step->started_noted) return;

@@ -246,7 +246,7 @@ void write(const attempt& at, append_result& result) {
   if (what.by_operator) set_owner(at, 0, what.epoch);
   if (what.then == then::end) end_run(at);
 
-  for (start_request& child : what.children) insert_child(at.turn, std::move(child));
+  for (const start_request& child : what.children) insert_child(at.turn, child);
   if (what.then == then::end) result.left_children = list_for_closing(at);
   send(at, result);
   if (!what.logs.empty()) keep_logs(at.turn.db, at.row, what.logs);

@@ -3,6 +3,7 @@
 
 #include <sqlite3.h>
 
+#include <chrono>
 #include <utility>
 
 namespace fermata::engine::sqlite {
@@ -10,6 +11,9 @@ namespace fermata::engine::sqlite {
 namespace {
 
 constexpr std::size_t idle_max = 4;  // a handle has a page cache of up to 2 MB
+// To open one more costs a millisecond, and reads are shorter: so it pays to wait for one. Not for
+// ever, since who reads may read again meanwhile.
+constexpr std::chrono::milliseconds patience{20};
 
 }  // namespace
 
@@ -22,15 +26,32 @@ readers::readers(std::string path, connection_options options)
 readers::lease readers::take() {
   std::unique_ptr<connection> db;
   {
-    const std::lock_guard guard(mutex_);
+    std::unique_lock lock(mutex_);
+    if (lent_ >= idle_max) given_back_.wait_for(lock, patience, [this] { return !idle_.empty(); });
     if (!idle_.empty()) {
       db = std::move(idle_.back());
       idle_.pop_back();
     }
+    ++lent_;
   }
-  if (!db) db = std::make_unique<connection>(path_, options_);
-  db->sql("BEGIN").run();
+  try {
+    if (!db) db = std::make_unique<connection>(path_, options_);
+    db->sql("BEGIN").run();
+  } catch (...) {
+    give_back(nullptr);
+    throw;
+  }
   return {*this, std::move(db)};
+}
+
+/// Null: it is of no more use.
+void readers::give_back(std::unique_ptr<connection> db) {
+  {
+    const std::lock_guard guard(mutex_);
+    --lent_;
+    if (db && idle_.size() < idle_max) idle_.push_back(std::move(db));
+  }
+  given_back_.notify_one();
 }
 
 readers::lease::lease(readers& from, std::unique_ptr<connection> db)
@@ -38,9 +59,7 @@ readers::lease::lease(readers& from, std::unique_ptr<connection> db)
 
 readers::lease::~lease() {
   const int rc = sqlite3_exec(db_->handle(), "COMMIT", nullptr, nullptr, nullptr);
-  if (rc != SQLITE_OK) return;
-  const std::lock_guard guard(from_.mutex_);
-  if (from_.idle_.size() < idle_max) from_.idle_.push_back(std::move(db_));
+  from_.give_back(rc == SQLITE_OK ? std::move(db_) : nullptr);
 }
 
 }  // namespace fermata::engine::sqlite

@@ -3,6 +3,7 @@
 
 #include "engine/store/sqlite/connection.hpp"
 
+#include <condition_variable>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -34,6 +35,8 @@ class readers {
   lease take();
 
  private:
+  void give_back(std::unique_ptr<connection> db);
+
   // Set once.
   std::string path_;
   connection_options options_;
@@ -41,6 +44,8 @@ class readers {
   std::mutex mutex_;
   // Guarded by mutex_.
   std::vector<std::unique_ptr<connection>> idle_;
+  std::size_t lent_ = 0;
+  std::condition_variable given_back_;
 };
 
 }  // namespace fermata::engine::sqlite

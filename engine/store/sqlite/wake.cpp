@@ -106,9 +106,10 @@ void wake_file::wait(std::uint32_t seen, std::int64_t timeout_us) {
 }
 
 bool wake_file::foreign_commit(connection& db) {
-  // The counter first: a commit of ours between the two reads wakes once for nothing.
+  // A commit of ours between the two reads tells nothing: it is asked again later.
   const std::uint32_t commits = page_->commits.load();
   const std::int64_t version = db.pragma("PRAGMA data_version");
+  if (page_->commits.load() != commits) return false;
   const bool foreign = version != seen_version_ && commits == seen_commits_;
   seen_version_ = version;
   seen_commits_ = commits;

@@ -145,7 +145,10 @@ constexpr fermata::workflow<int(int)> deep{"deep"};
 fermata::task<int> leaf(fermata::context&, int i) { co_return i & 1; }
 fermata::task<int> loop(fermata::context& ctx, int n) {
   int sum = 0;
-  for (int i = 0; i < n; ++i) sum += co_await leaf(ctx, i);
+  for (int i = 0; i < n; ++i) {
+    int one = co_await leaf(ctx, i);
+    sum += one;
+  }
   co_return sum;
 }
 constexpr fermata::workflow<int(int)> nested{"nested"};

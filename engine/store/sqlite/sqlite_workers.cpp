@@ -153,7 +153,10 @@ absl::Status sqlite_store::renew(std::int64_t worker, std::int64_t until) {
     return file_->write(0, [&](turn& turn) -> absl::Status {
       const int changed = turn.db
                               .sql(
-                                  "UPDATE workers SET lease_until = ?2, last_seen = ?3 "
+                                  "UPDATE workers SET last_seen = ?3, lease_until = CASE "
+                                  "WHEN ?2 IS NULL AND EXISTS "
+                                  "(SELECT 1 FROM runs WHERE owner = ?1) "  // claimed meanwhile
+                                  "THEN lease_until ELSE ?2 END "
                                   "WHERE id = ?1 AND dead = 0 AND gone = 0")
                               .with(worker, sqlite::integer_or_null{until}, turn.now)
                               .run();

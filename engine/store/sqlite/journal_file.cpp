@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/store/sqlite/journal_file.hpp"
 
-#include "engine/failpoint.hpp"
-
 #include "engine/limits.hpp"
 #include "engine/store/sqlite/process.hpp"
 #include "engine/store/sqlite/schema.hpp"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "engine/failpoint.hpp"
 #include "engine/limits.hpp"
 #include "engine/store/sqlite/address.hpp"
 #include "engine/store/sqlite/errors.hpp"
@@ -40,6 +41,7 @@ class journal_file {
   auto write(std::int64_t worker, Work&& work, guards guarded_by = guards::on)
       -> decltype(work(std::declval<turn&>())) {
     const std::lock_guard guard(mutex_);
+    failpoint("sqlite.before_lock");  // no thread of this process holds the lock here
     const sqlite_lock lock(lock_);
     if (!lock.status().ok()) throw store_failure{lock.status()};
     begin(guarded_by);

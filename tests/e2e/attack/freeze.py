@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Freezes a worker at a failpoint, past its lease, and lets it go on.
 
-    freeze.py BIN_FOLDER outside   before a commit: its runs are taken, its late write is refused
+    freeze.py BIN_FOLDER outside   before a transaction: its runs are taken, its late write is refused
     freeze.py BIN_FOLDER inside    in a write transaction: the others wait, name the holder after
                                    10 s, and go on by themselves
 """
@@ -55,7 +55,7 @@ class Attack:
 
 
 def outside(attack):
-    frozen = attack.hire("frozen", "writer.before_commit=stop@20")
+    frozen = attack.hire("frozen", "sqlite.before_lock=stop@20")
     assert attack.client("start", 0, 4) == 0
     wait_until(lambda: state_of(frozen.pid) == "T", 30, "the worker stops at its failpoint")
     other = attack.hire("other")

@@ -82,6 +82,7 @@ slot machine::open_branch(slot branch, bool shielded) {
   made.inner->shielded = shielded;
   made.inner->cancelled = !shielded && branch_cancelled(branch);
   ++open_branches_;
+  open_shields_ += shielded;
   return add(std::move(made));
 }
 

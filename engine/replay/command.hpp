@@ -40,7 +40,8 @@ struct standing {
   bool ended = false;            // an end event was delivered
   bool blocked = false;          // a mismatch
   bool needs_attention = false;  // a compensation exhausted its policy
-  bool finishing = false;        // the code has ended; attempts in flight are awaited
+  bool finishing = false;        // the code has ended, shielded stretches, too; attempts
+                                 // in flight are awaited
   int attempts = 0;              // this owner's attempts going, or to be started now; when
                                  // finishing also the children that it waits for
   time_us next_timer = 0;        // earliest of its timers and retries; 0: none

@@ -282,7 +282,10 @@ void machine::settle(slot s, settled how) {
 }
 
 void machine::end_branch(slot s) {
-  if (!std::exchange(ops_[s].inner->ended, true) && s != 0) --open_branches_;
+  branch_state& b = *ops_[s].inner;
+  if (std::exchange(b.ended, true) || s == 0) return;
+  --open_branches_;
+  open_shields_ -= b.shielded;
 }
 
 /// Saturating: a user's "for ever" is a duration, too.

@@ -111,7 +111,7 @@ class machine {
   /// process of its own. Nothing of the operation starts before the note is delivered.
   void crashed(std::string_view operation, int number, int signal, std::string_view backtrace,
                std::string_view worker, bool alone);
-  /// The grace time is over: what is in flight is abandoned.
+  /// The grace time, which begins with `stands().finishing`, is over: what is in flight is abandoned.
   void grace_over();
 
   // ---- the worker takes ----
@@ -224,6 +224,7 @@ class machine {
   const operation* unseen_failure() const;
   ending how_it_ends() const;
   int in_flight() const;
+  bool finishing() const noexcept;
   std::string waits() const;
 
   // Set once.
@@ -282,6 +283,7 @@ class machine {
   int children_pending_ = 0;  // … children, but for those left alone
   int refused_ = 0;           // … steps that this worker can't carry out
   int open_branches_ = 0;
+  int open_shields_ = 0;  // of them
   slot first_pending_ = 1;    // none before it
   std::set<std::pair<time_us, slot>> sleeping_;  // timers
   std::set<std::pair<time_us, slot>> retrying_;  // steps between attempts

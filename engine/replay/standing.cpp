@@ -40,11 +40,14 @@ std::string machine::waits() const {
     return wait_of(ops_[asks_people_]) +
            ": its worker went away during an attempt, and whether that had an effect is unknown";
   if (pending_ == 0) return {};
-  slot s = first_pending_;
-  while (s < ops_.size() && (ops_[s].inner || ops_[s].how != settled::pending)) ++s;
-  if (s == ops_.size()) return {};
-  std::string text = wait_of(ops_[s]);
-  if (pending_ > 1) text += fmt::format(" and {} more", pending_ - 1);
+  constexpr int named_most = 3;
+  std::string text;
+  int named = 0;
+  for (slot s = first_pending_; s < ops_.size() && named < named_most; ++s) {
+    if (ops_[s].inner || ops_[s].how != settled::pending) continue;
+    text += (named++ == 0 ? "" : "; ") + wait_of(ops_[s]);
+  }
+  if (named != 0 && pending_ > named) text += fmt::format("; and {} more", pending_ - named);
   return text;
 }
 
@@ -53,7 +56,7 @@ standing machine::stands() const {
   s.ended = ended_;
   s.blocked = !mismatch_.empty();
   s.needs_attention = exhausted_ || asks_people_ != 0;
-  s.finishing = root_over_ && !failing_ && !ended_;
+  s.finishing = finishing();
   const auto soonest = [&s](time_us at) {
     if (at != 0 && (s.next_timer == 0 || at < s.next_timer)) s.next_timer = at;
   };

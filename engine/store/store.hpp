@@ -85,7 +85,8 @@ class store {
 
   /// Makes the worker's row and holds its lock for life. Fills row, slot and id.
   virtual absl::StatusOr<worker_row> register_worker(const worker_row& who) = 0;
-  /// `until` is CLOCK_BOOTTIME µs; 0 when it owns nothing. NOT_FOUND when it was marked dead.
+  /// `until` is CLOCK_BOOTTIME µs; 0 when it owns nothing: then the lease is taken back, unless it
+  /// owns something after all. NOT_FOUND when it was marked dead.
   virtual absl::Status renew(std::int64_t worker, std::int64_t until) = 0;
   /// Marks dead whoever lost its lock or lease, makes its runs ready with a higher epoch. `me` isn't
   /// looked at.

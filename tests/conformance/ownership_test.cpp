@@ -146,6 +146,17 @@ TEST_CASE("a claim gives the worker a lease") {
   CHECK((*dead)[0].worker.row == me.row);
 }
 
+TEST_CASE("a lease is only taken back from a worker that owns nothing") {
+  scene scene;
+  const worker_row me = scene.join();
+  const worker_row other = scene.join();
+  scene.begin(me);
+  CHECK(scene.journal->renew(me.row, 0).ok());
+
+  scene.pass(1'000 * second);
+  CHECK(scene.journal->rescue(other.row)->size() == 1);
+}
+
 TEST_CASE("released runs are unowned and ready, with a higher epoch") {
   scene scene;
   const worker_row me = scene.join();

@@ -88,8 +88,7 @@ void machine::cancel(slot s) {
 
 void machine::drop(slot s) {
   if (!ops_[s].inner) return ops_[s].is_left_alone() ? settle(s, settled::cancelled) : cancel(s);
-  if (ops_[s].inner->ended) return;
-  end_branch(s);
+  end_branch(s);  // or it has ended, and branches that it opened still unwind
   const std::vector<slot>& members = ops_[s].inner->members;
   for (std::size_t i = members.size(); i-- > 0;) drop(members[i]);
   settle(s, settled::cancelled);

@@ -23,23 +23,20 @@ void machine::root_ended(settled how, payload result, pb::failure why) {
 
 /// What the end waits for: steps, branches that unwind, children that were asked to stop.
 int machine::in_flight() const {
-  if (!grace_over_) return work_pending_ + children_pending_ + open_branches_;
-  int n = 0;
-  for (slot s = first_pending_; s < ops_.size(); ++s) {
-    const operation& op = ops_[s];
-    if (op.inner ? op.inner->ended : op.how != settled::pending || !op.answers()) continue;
-    n += within_shield(op.inner ? s : op.branch);
-  }
-  return n;
+  return grace_over_ ? 0 : work_pending_ + children_pending_ + open_branches_;
+}
+
+/// The code is over, and so is all that was shielded: what goes on has been told to stop.
+bool machine::finishing() const noexcept {
+  return root_over_ && !failing_ && !ended_ && open_shields_ == 0;
 }
 
 void machine::grace_over() {
-  if (!root_over_ || over() || end_produced_ || grace_over_) return;
+  if (!finishing() || over() || end_produced_ || grace_over_) return;
   grace_over_ = true;
   for (slot s = first_pending_; s < ops_.size(); ++s) {
     const operation& op = ops_[s];
-    if (op.how == settled::pending && op.answers() && !within_shield(op.branch))
-      abandoned_.push_back(op.id);
+    if (op.how == settled::pending && op.answers()) abandoned_.push_back(op.id);
   }
   go_on_ending();
 }

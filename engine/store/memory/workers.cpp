@@ -70,7 +70,11 @@ absl::Status memory_store::renew(std::int64_t worker, std::int64_t until) {
   worker_record* known = writing.data().find_worker(worker);
   if (known == nullptr) return no_worker(worker, "isn't registered");
   if (!known->alive()) return no_worker(worker, "was marked dead, or left");
-  known->row.lease_until = until;
+  const auto& runs = writing.data().runs;
+  const bool owns = until == 0 && std::ranges::any_of(runs, [&](const auto& run) {
+                      return run.second.row.owner == worker;  // claimed meanwhile
+                    });
+  if (!owns) known->row.lease_until = until;
   known->row.last_seen = writing.now();
   return absl::OkStatus();
 }

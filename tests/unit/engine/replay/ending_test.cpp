@@ -407,6 +407,42 @@ TEST_CASE("what is abandoned by a failing run comes back neither by a retry nor 
       true);
 }
 
+TEST_CASE("the grace time begins when what is shielded has ended") {
+  const body program = [](code& c) {
+    const body shielded = [](code& c) {
+      c.wait(c.sleep(60'000), [](code& c) { (void)c.child("kid"); });
+    };
+    c.wait_all({c.step("a"), c.branch(shielded, true)}, [](code&) {});
+  };
+  every_way(
+      program,
+      [](teller& t) {
+        t.cancel("stop");
+        CHECK_FALSE(t.m().stands().finishing);
+        t.grace_over();  // in vain
+        t.stopped("1");
+        t.passes(60'000);
+        CHECK(t.m().stands().finishing);
+        CHECK_FALSE(t.ended());
+        t.child_ends("2.2", run_state::cancelled);
+      },
+      R"(
+          append 2 timer_set 2.1 due=+60000ms
+          start 1 a attempt 1
+          append 3 cancel_received why=stop
+          stop 1
+          append 4 step_cancelled 1 a
+          append 5 timer_fired 2.1
+          append 6 child_started 2.2 kid "in"
+          start request kid
+          append 7 cancel_requested 2.2 kid
+          tell the child to stop
+          append 8 child_failed 2.2 kid
+          append 9 run_cancelled why=stop
+        )",
+      true);
+}
+
 TEST_CASE("a late outcome in the journal means nothing to a run that compensates") {
   teller t([](code& c) {
     (void)c.on_failure("undo", "x");

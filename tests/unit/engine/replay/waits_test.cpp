@@ -296,3 +296,33 @@ TEST_CASE("a branch that is dropped leaves nothing behind") {
           remove timer 1.1.1
         )");
 }
+
+TEST_CASE("dropping a branch that has ended ends what still unwinds in it") {
+  const body program = [](code& c) {
+    const slot b = c.branch([](code& c) {
+      (void)c.branch([](code& c) { c.idle({c.step("slow")}); });
+      c.wait(c.receive("go"), [](code&) {});
+    });
+    c.wait(c.sleep(1000), [b](code& c) { c.drop(b); });
+  };
+  every_way(
+      program,
+      [](teller& t) {
+        t.signal("go", "");
+        t.passes(1000);
+        CHECK_FALSE(t.ended());
+        t.stopped("1.1.1");
+        CHECK(t.ended());
+      },
+      R"(
+          append 2 timer_set 2 due=+1000ms
+          start 1.1.1 slow attempt 1
+          append 3 signal_received go ""
+          append 4 cancel_requested 1.1.1 slow
+          stop 1.1.1
+          append 5 timer_fired 2
+          append 6 step_cancelled 1.1.1 slow
+          append 7 run_completed "done"
+        )",
+      true);
+}

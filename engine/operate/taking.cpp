@@ -178,24 +178,21 @@ absl::StatusOr<bool> end_unbegun(store& where, const start_request& request, eve
   fold_changes(request.run, start, changes);
   fold_changes(request.run, end, changes);
 
+  std::vector<message> telling;
+  if (auto told = end_message(row_of_start(request, start), end, how))
+    telling.push_back(*std::move(told));
+
   bool removed = false;
   const absl::Status status = surely([&] {
-    const absl::StatusOr<bool> answer = where.end_request(request.run, events, changes);
+    const absl::StatusOr<bool> answer = where.end_request(request.run, events, changes, telling);
     removed = answer.ok() && *answer;
     return answer.status();
   });
   if (!status.ok()) return status;
-  if (!removed) {
-    // Gone: by somebody else, or by our own call whose answer was lost.
-    const absl::StatusOr<head> last = where.read_head(request.run);
-    if (!last.ok() || last->hash != events.back().chain) return false;
-  }
-  batch telling;
-  if (auto told = end_message(row_of_start(request, start), end, how)) {
-    telling.messages.push_back(*std::move(told));
-    if (const auto sent = commit_surely(where, telling); !sent.ok()) return sent.status();
-  }
-  return true;
+  if (removed) return true;
+  // Gone: by somebody else, or by our own call whose answer was lost.
+  const absl::StatusOr<head> last = where.read_head(request.run);
+  return last.ok() && last->hash == events.back().chain;
 }
 
 }  // namespace fermata::engine

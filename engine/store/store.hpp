@@ -105,12 +105,14 @@ class store {
   virtual absl::StatusOr<std::vector<run_row>> children_to_close(std::size_t at_most) = 0;
   virtual absl::Status closed(const std::vector<run_id>& children) = 0;
   /// Removes start requests whose `not_after` has passed, or that are terminated before they began:
-  /// they become ended runs with one event each, which the caller encoded.
+  /// they become ended runs with the events that the caller encoded; `messages` (its parent is told)
+  /// are put into their inboxes with it. False: it isn't a request any more, nothing was written.
   virtual absl::StatusOr<std::vector<start_request>> overdue_requests(time_us now,
                                                                       std::size_t at_most) = 0;
   virtual absl::StatusOr<bool> end_request(const run_id& run,
                                            const std::vector<encoded_event>& events,
-                                           const run_changes& changes) = 0;
+                                           const run_changes& changes,
+                                           const std::vector<message>& messages) = 0;
   /// A new run of an existing chain with a copied history (retry): unowned and ready.
   virtual absl::Status begin_copy(const start_request& request,
                                   const std::vector<encoded_event>& events,

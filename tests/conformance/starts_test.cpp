@@ -276,11 +276,13 @@ TEST_CASE("a start that wasn't begun in time is left to expire") {
   run_changes changes;
   changes.state = run_state::expired;
   changes.ended = scene.now();
-  const auto ended = scene.journal->end_request(brief.run, {only}, changes);
+  const auto ended = scene.journal->end_request(brief.run, {only}, changes,
+                                                  {scene.signal(patient.chain)});
   REQUIRE(ended.ok());
   CHECK(*ended);
   CHECK(scene.row(brief.run).state == run_state::expired);
   CHECK(scene.events(brief.run).size() == 1);
+  CHECK(scene.journal->inbox(patient.chain)->size() == 1);
   CHECK(scene.journal->overdue_requests(scene.now(), 10)->empty());
   CHECK(scene.send(scene.signal(brief.chain)).how == message_result::outcome::ended);
 }
@@ -291,9 +293,11 @@ TEST_CASE("a request that was claimed meanwhile isn't ended") {
   scene.begin(scene.join(), what);
 
   const encoded_event other = scene.first_event(what);
-  const auto ended = scene.journal->end_request(what.run, {other}, {});
+  const auto ended = scene.journal->end_request(what.run, {other}, {},
+                                                  {scene.signal(what.chain)});
   REQUIRE(ended.ok());
   CHECK_FALSE(*ended);
+  CHECK(scene.journal->inbox(what.chain)->empty());
   CHECK(scene.row(what.run).state == run_state::running);
 }
 

@@ -52,8 +52,9 @@ class store_decorator : public engine::store {
     return inner_->overdue_requests(now, n);
   }
   or_status<bool> end_request(const id& run, const std::vector<engine::encoded_event>& events,
-                              const engine::run_changes& changes) override {
-    return inner_->end_request(run, events, changes);
+                              const engine::run_changes& changes,
+                              const std::vector<engine::message>& messages) override {
+    return inner_->end_request(run, events, changes, messages);
   }
   absl::Status begin_copy(const engine::start_request& request,
                           const std::vector<engine::encoded_event>& events,

@@ -40,7 +40,8 @@ class memory_store final : public store {
   absl::StatusOr<std::vector<start_request>> overdue_requests(time_us now,
                                                               std::size_t at_most) override;
   absl::StatusOr<bool> end_request(const run_id& run, const std::vector<encoded_event>& events,
-                                   const run_changes& changes) override;
+                                   const run_changes& changes,
+                                   const std::vector<message>& messages) override;
   absl::Status begin_copy(const start_request& request, const std::vector<encoded_event>& events,
                           const run_changes& changes) override;
 

@@ -66,12 +66,15 @@ absl::StatusOr<std::vector<start_request>> memory_store::overdue_requests(time_u
 
 absl::StatusOr<bool> memory_store::end_request(const run_id& run,
                                                const std::vector<encoded_event>& events,
-                                               const run_changes& changes) {
+                                               const run_changes& changes,
+                                               const std::vector<message>& messages) {
   if (events.empty()) return no_events(run);
   writing writing(*world_);
   const std::optional<start_request> request = writing.data().take_request(run);
   if (!request) return false;
   insert_whole(writing.data(), *request, events, changes);
+  memory::turn turn = world_->make_turn(0);
+  for (const message& one : messages) put_message(turn, one, memory::bound::ignored);
   return true;
 }
 

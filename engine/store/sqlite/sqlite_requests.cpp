@@ -104,7 +104,8 @@ absl::StatusOr<std::vector<start_request>> sqlite_store::overdue_requests(time_u
 
 absl::StatusOr<bool> sqlite_store::end_request(const run_id& run,
                                                const std::vector<encoded_event>& events,
-                                               const run_changes& changes) {
+                                               const run_changes& changes,
+                                               const std::vector<message>& messages) {
   using result = absl::StatusOr<bool>;
   if (events.empty()) return no_events(run);
   return guarded<result>([&]() -> result {
@@ -113,6 +114,7 @@ absl::StatusOr<bool> sqlite_store::end_request(const run_id& run,
       if (request.run.empty()) return false;
       remove_request(turn.db, request);
       insert_whole(turn, request, events, changes);
+      for (const message& one : messages) put_message(turn, one, sqlite::bound::ignored);
       return true;
     });
   });

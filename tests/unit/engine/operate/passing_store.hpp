@@ -49,8 +49,9 @@ class passing_store : public store {
     return inner_.overdue_requests(now, at_most);
   }
   absl::StatusOr<bool> end_request(const run_id& run, const std::vector<encoded_event>& events,
-                                   const run_changes& changes) override {
-    return inner_.end_request(run, events, changes);
+                                   const run_changes& changes,
+                                   const std::vector<message>& messages) override {
+    return inner_.end_request(run, events, changes, messages);
   }
   absl::Status begin_copy(const start_request& request, const std::vector<encoded_event>& events,
                           const run_changes& changes) override {

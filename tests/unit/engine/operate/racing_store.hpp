@@ -25,8 +25,9 @@ class racing_store : public passing_store {
     return lose(inner_.commit(std::move(what)));
   }
   absl::StatusOr<bool> end_request(const run_id& run, const std::vector<encoded_event>& events,
-                                   const run_changes& changes) override {
-    return lose(inner_.end_request(run, events, changes));
+                                   const run_changes& changes,
+                                   const std::vector<message>& messages) override {
+    return lose(inner_.end_request(run, events, changes, messages));
   }
   absl::Status begin_copy(const start_request& request, const std::vector<encoded_event>& events,
                           const run_changes& changes) override {

@@ -40,17 +40,6 @@ std::string id_in_notes(bytes notes, std::size_t alignment) {
   return {};
 }
 
-std::string id_of(const dl_phdr_info& object) {
-  for (const ElfW(Phdr)& segment : std::span(object.dlpi_phdr, object.dlpi_phnum)) {
-    if (segment.p_type != PT_NOTE) continue;
-    const auto at = static_cast<std::uintptr_t>(object.dlpi_addr + segment.p_vaddr);
-    const bytes notes(reinterpret_cast<const std::uint8_t*>(at), segment.p_memsz);
-    std::string found = id_in_notes(notes, segment.p_align == 8 ? 8 : 4);
-    if (!found.empty()) return found;
-  }
-  return {};
-}
-
 bool holds(const dl_phdr_info& object, std::uintptr_t address) {
   for (const ElfW(Phdr)& segment : std::span(object.dlpi_phdr, object.dlpi_phnum)) {
     const auto from = static_cast<std::uintptr_t>(object.dlpi_addr + segment.p_vaddr);
@@ -68,7 +57,7 @@ struct question {
 int look(dl_phdr_info* object, std::size_t, void* asked) {
   auto& what = *static_cast<question*>(asked);
   if (what.address != 0 && !holds(*object, what.address)) return 0;
-  what.answer = id_of(*object);
+  what.answer = build_id_of(*object);
   return 1;
 }
 
@@ -81,6 +70,17 @@ std::string ask(std::uintptr_t address) {
 }
 
 }  // namespace
+
+std::string build_id_of(const dl_phdr_info& object) {
+  for (const ElfW(Phdr)& segment : std::span(object.dlpi_phdr, object.dlpi_phnum)) {
+    if (segment.p_type != PT_NOTE) continue;
+    const auto at = static_cast<std::uintptr_t>(object.dlpi_addr + segment.p_vaddr);
+    const bytes notes(reinterpret_cast<const std::uint8_t*>(at), segment.p_memsz);
+    std::string found = id_in_notes(notes, segment.p_align == 8 ? 8 : 4);
+    if (!found.empty()) return found;
+  }
+  return {};
+}
 
 std::string build_id_of(const void* address_in_object) {
   if (address_in_object == nullptr) return {};

@@ -174,29 +174,49 @@ absl::Status orphan_check::look(const run_row& row, const report& found) {
     }
     return absl::OkStatus();
   }
+  const absl::StatusOr<bool> unready = nothing_wakes(row);
+  if (!unready.ok()) return unready.status();
+  if (*unready) unready_[row.space].push_back(row);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> orphan_check::nothing_wakes(const run_row& row) const {
   const absl::StatusOr<std::vector<timer_row>> timers = where_.timers(row.run);
   if (!timers.ok()) return timers.status();
   const absl::StatusOr<std::vector<message>> inbox = where_.inbox(row.chain);
   if (!inbox.ok()) return inbox.status();
   const bool waits_for_timer = row.waits.starts_with("timer");
   const bool waits = !timers->empty() || (!row.waits.empty() && !waits_for_timer);
-  if (!inbox->empty() || !waits) unready_[row.space].push_back(row.run);
-  return absl::OkStatus();
+  return !inbox->empty() || !waits;
 }
 
+bool orphan_check::has_moved(const run_row& row) const {
+  const absl::StatusOr<run_row> now = where_.find_run(row.run);
+  return !now.ok() || ended(now->state) || now->owner != 0 || now->epoch != row.epoch ||
+         now->updated != row.updated;
+}
+
+/// On a live journal runs go on while they are looked at: what counts is who stood still around the
+/// moment in which the ready runs were counted.
 absl::Status orphan_check::tell(const std::function<void(const run_id&, std::string)>& found) {
-  for (const auto& [space, runs] : unready_) {
+  for (auto& [space, runs] : unready_) {
+    std::vector<run_row> still;
+    for (const run_row& row : runs) {
+      const absl::StatusOr<run_row> now = where_.find_run(row.run);
+      if (!now.ok() || ended(now->state) || now->owner != 0) continue;
+      const absl::StatusOr<bool> unready = nothing_wakes(*now);
+      if (!unready.ok()) return unready.status();
+      if (*unready) still.push_back(*now);
+    }
     const absl::StatusOr<store_counts> counts = where_.counts(space);
     if (!counts.ok()) return counts.status();
-    if (counts->ready >= static_cast<std::int64_t>(runs.size())) continue;
-    for (const run_id& run : runs) {
-      // It may have gone on since.
-      const absl::StatusOr<run_row> row = where_.find_run(run);
-      if (!row.ok() || ended(row->state) || row->owner != 0) continue;
-      found(run, fmt::format("nobody owns it and nothing wakes it: an orphan ({} runs like it, {} "
-                             "ready)",
-                             runs.size(), counts->ready));
-    }
+    std::erase_if(still, [this](const run_row& row) { return has_moved(row); });
+    if (counts->ready >= static_cast<std::int64_t>(still.size())) continue;
+    for (const run_row& row : still)
+      found(row.run,
+            fmt::format("nobody owns it and nothing wakes it: an orphan ({} runs like it, {} "
+                        "ready)",
+                        still.size(), counts->ready));
   }
   return absl::OkStatus();
 }

@@ -47,10 +47,12 @@ class orphan_check {
 
  private:
   absl::StatusOr<bool> is_alive(std::int64_t worker);
+  absl::StatusOr<bool> nothing_wakes(const run_row& row) const;
+  bool has_moved(const run_row& row) const;
 
   const store& where_;
   std::map<std::int64_t, bool> alive_;
-  std::map<std::string, std::vector<run_id>> unready_;  // by namespace
+  std::map<std::string, std::vector<run_row>> unready_;  // by namespace
 };
 
 }  // namespace fermata::engine

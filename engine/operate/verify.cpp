@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <set>
@@ -40,6 +41,7 @@ class checker {
   absl::Status check_pages();
   absl::Status take(const run_id& run, const encoded_event& stored);
   absl::StatusOr<bool> follows_end(const run_id& run, const encoded_event& stored);
+  absl::StatusOr<bool> ends_before(const run_id& run, position_t position);
 
   // ---- at a run's end, and at the end of all ----
   absl::Status finish(run_check& run);
@@ -125,7 +127,12 @@ absl::Status checker::take(const run_id& run, const encoded_event& stored) {
     const absl::StatusOr<bool> follows = follows_end(run, stored);
     if (!follows.ok()) return follows.status();
     if (*follows) {
-      found({run, stored.position, fmt::format("{} follows the end", text_of(stored.kind))});
+      const absl::StatusOr<bool> ends = ends_before(run, stored.position);
+      if (!ends.ok()) return ends.status();
+      if (*ends)
+        found({run, stored.position, fmt::format("{} follows the end", text_of(stored.kind))});
+      else
+        found({run, 1, fmt::format("it lies behind position {} in the log", stored.position)});
       return absl::OkStatus();
     }
     known = open_.emplace(run, std::make_unique<run_check>(run)).first;
@@ -149,6 +156,16 @@ absl::StatusOr<bool> checker::follows_end(const run_id& run, const encoded_event
   if (absl::IsNotFound(first.status())) return false;
   if (!first.ok()) return first.status();
   return !first->empty() && first->front().position == 1 && decode(run, stored).ok();
+}
+
+absl::StatusOr<bool> checker::ends_before(const run_id& run, position_t position) {
+  for (position_t from = 1; from < position; from += page) {
+    const auto events = where_.read_events(run, from, std::min<position_t>(page, position - from));
+    if (!events.ok()) return events.status();
+    for (const encoded_event& one : *events)
+      if (class_of(one.kind) == event_class::end) return true;
+  }
+  return false;
 }
 
 /// The parent's journal has this child. Runs that continue others are their business.

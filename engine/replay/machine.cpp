@@ -45,6 +45,7 @@ void machine::foresee(const event& command) {
       break;
     case event_kind::compensation_registered:
       f.input_hash = d.compensation().input_hash(), f.input_type = d.compensation().input_type();
+      f.registered = registered_by(command);
       break;
     default:
       break;

@@ -138,6 +138,13 @@ class machine {
   const run_id& origin() const noexcept { return origin_; }
 
  private:
+  struct compensation {
+    undo_plan undo;
+    payload input;
+    std::string undoes;
+    std::string place;
+  };
+  static compensation registered_by(const event& what);
   struct foreseen {
     position_t position;
     event_kind kind;
@@ -146,12 +153,7 @@ class machine {
     time_us due;
     run_id child;
     int close_policy = 0;
-  };
-  struct compensation {
-    undo_plan undo;
-    payload input;
-    std::string undoes;
-    std::string place;
+    rare<compensation> registered = {};
   };
   struct change {
     bool answer;

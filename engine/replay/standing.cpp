@@ -40,7 +40,7 @@ std::string machine::waits() const {
     return wait_of(ops_[asks_people_]) +
            ": its worker went away during an attempt, and whether that had an effect is unknown";
   if (pending_ == 0) return {};
-  constexpr int named_most = 3;
+  const int named_most = std::min(pending_, 3);
   std::string text;
   int named = 0;
   for (slot s = first_pending_; s < ops_.size() && named < named_most; ++s) {

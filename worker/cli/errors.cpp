@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 
 namespace fermata::cli {
 
@@ -49,6 +50,23 @@ std::string bare_message(std::string_view message) {
   return text;
 }
 
+namespace {
+
+/// Whether the message says what to do in the remedy's own words, but for commas and capitals.
+bool says_already(std::string_view text, std::string_view remedy) {
+  const auto letters = [](std::string_view of) {
+    std::string out;
+    for (const char c : of)
+      if (std::isalnum(static_cast<unsigned char>(c)) != 0)
+        out += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    return out;
+  };
+  return letters(text).find(letters(remedy.substr(0, remedy.find_first_of(".;")))) !=
+         std::string::npos;
+}
+
+}  // namespace
+
 std::string sentence_of(const error& problem) {
   std::string text = bare_message(problem.what());
   const std::size_t end = std::min(text.find('\n'), text.size());
@@ -56,7 +74,7 @@ std::string sentence_of(const error& problem) {
   text.resize(end);
   const code_info* known = code_named(problem.code());
   const bool whole = dynamic_cast<const whole_error*>(&problem) != nullptr;
-  if (whole)
+  if (whole || (known != nullptr && says_already(text, known->remedy)))
     text += text.ends_with('?') || text.ends_with('!') ? "" : ".";
   else if (known != nullptr)
     text += ". " + std::string(known->remedy);

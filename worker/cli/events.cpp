@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/cli/events.hpp"
 
+#include "worker/cli/crash.hpp"
 #include "worker/cli/text.hpp"
 
 #include <fmt/format.h>
@@ -137,8 +138,8 @@ void teller::tell_step(const engine::event& what, told_event& out) {
 void teller::tell_attempt(const engine::event& what, told_event& out) {
   const pb::attempt& d = what.details.attempt();
   out.subject = clean(d.step().empty() ? what.name : d.step());
-  if (!out.subject.empty()) names_[what.operation] = out.subject;
-  if (out.subject.empty()) out.subject = "the workflow's own code";
+  if (!out.subject.empty() && !what.operation.empty()) names_[what.operation] = out.subject;
+  if (what.operation.empty()) out.subject = "the workflow's own code";
   begun& mark = scheduled_[what.operation];
   if (what.kind == event_kind::step_scheduled) {
     mark.at = what.at;
@@ -146,7 +147,7 @@ void teller::tell_attempt(const engine::event& what, told_event& out) {
     out.outcome = d.queue().empty() ? "" : "for queue " + clean(d.queue());
     return;
   }
-  out.subject += fmt::format(", attempt {}", d.number());
+  if (d.number() != 0) out.subject += fmt::format(", attempt {}", d.number());
   if (what.kind == event_kind::attempt_started) {
     out.what = "attempt started";
     out.colour = tint::blue;
@@ -164,7 +165,7 @@ void teller::tell_attempt(const engine::event& what, told_event& out) {
   const bool crashed = what.kind == event_kind::attempt_crashed;
   out.what = crashed ? "attempt crashed" : "attempt failed";
   out.colour = crashed ? tint::red : tint_of(d.why());
-  if (crashed && d.signal() != 0) out.outcome = fmt::format("signal {}", d.signal());
+  if (crashed) out.outcome = crash_text(d);
   append(out.outcome, failure_text(d.why()));
   if (d.next_due_us() != 0)
     append(out.outcome, fmt::format("next after {}", span_text(d.next_due_us() - what.at)));

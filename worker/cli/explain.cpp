@@ -34,10 +34,11 @@ void print_explanation(session& s, const engine::run_row& row, const explanation
   if (!e.evidence.empty()) s.out() << '\n';
   for (const std::string& one : e.evidence) {
     bool first = true;
-    for (const std::string& line : wrapped(one, room - 4)) {
-      s.out() << (first ? "  · " : "    ") << line << '\n';
-      first = false;
-    }
+    for (const std::string& part : lines_in(one))
+      for (const std::string& line : s.width() == 0 ? std::vector{part} : wrapped(part, room - 4)) {
+        s.out() << (first ? "  · " : "    ") << line << '\n';
+        first = false;
+      }
   }
   if (!e.next.empty()) s.out() << '\n';
   for (const std::string& one : e.next)

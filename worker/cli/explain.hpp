@@ -38,6 +38,9 @@ struct run_facts {
   std::vector<engine::serving_row> serving;
   std::optional<engine::worker_row> owner;  // also when it is dead
   std::vector<in_flight> operations;
+  std::optional<pb::attempt> crash;  // the last one, while what crashed isn't done
+  engine::time_us crash_at = 0;
+  int crashes = 0;
   pb::operator_act last_act;  // who paused it
   engine::time_us last_act_at = 0;
   engine::position_t events = 0;

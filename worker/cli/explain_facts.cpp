@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/event/encode.hpp"
 #include "engine/replay/mismatch.hpp"
+#include "worker/cli/crash.hpp"
 #include "worker/cli/events.hpp"
 #include "worker/cli/explain.hpp"
 #include "worker/cli/text.hpp"
@@ -71,6 +72,7 @@ class folding {
     return op;
   }
   void attempt(const engine::event& what) {
+    if (what.operation.empty()) return;  // the workflow's own code went down, no operation
     const pb::attempt& d = what.details.attempt();
     in_flight& op =
         open_.contains(what.operation) ? open_[what.operation] : begin(what, in_flight::what::step);
@@ -81,7 +83,7 @@ class folding {
     if (what.kind == event_kind::attempt_failed || what.kind == event_kind::attempt_crashed) {
       op.attempts = std::max(op.attempts, d.number());
       op.error = failure_text(d.why());
-      if (op.error.empty() && d.signal() != 0) op.error = "signal " + std::to_string(d.signal());
+      if (op.error.empty()) op.error = crash_text(d);
       op.due = d.next_due_us();
     }
   }
@@ -98,8 +100,27 @@ class folding {
   std::map<std::string, in_flight> open_;
 };
 
+/// Keeps the last crash until an outcome of the same operation comes; one of the workflow's own
+/// code, until that gets further.
+void note_crash(const engine::event& what, std::string& operation, run_facts& facts) {
+  if (what.kind == event_kind::attempt_crashed) {
+    facts.crash = what.details.attempt();
+    ++facts.crashes;
+    facts.crash_at = what.at;
+    operation = what.operation;
+    return;
+  }
+  const engine::event_class of = engine::class_of(what.kind);
+  const bool further = of == engine::event_class::outcome || of == engine::event_class::command;
+  if (further && (operation.empty() || operation == what.operation)) {
+    facts.crash.reset();
+    facts.crashes = 0;
+  }
+}
+
 void fold(session& s, run_facts& facts) {
   folding fold;
+  std::string crashed;
   for (engine::position_t from = 1;;) {
     const auto page = must(s.store().read_events(facts.row.run, from, page_size));
     for (const engine::encoded_event& stored : page) {
@@ -109,6 +130,7 @@ void fold(session& s, run_facts& facts) {
         continue;
       }
       fold.take(*event);
+      note_crash(*event, crashed, facts);
       facts.events = event->position;
       facts.last_event_at = event->at;
       facts.last_event = engine::describe(*event);

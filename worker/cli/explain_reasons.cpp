@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // From facts to a sentence. The first reason that holds is the answer; the order is that in which
 // each hides the next.
+#include "worker/cli/crash.hpp"
 #include "worker/cli/explain.hpp"
 #include "worker/cli/text.hpp"
 
@@ -62,11 +63,18 @@ maybe because_of_attention(session& s, const run_facts& f) {
   const engine::run_row& row = f.row;
   const std::string call = call_of(row);
   explanation out{.reason = std::string(text_of(row.attention))};
-  if (!row.report.empty()) out.evidence.push_back(clean(row.report));
+  if (!row.report.empty()) out.evidence.push_back(clean_lines(row.report));
   switch (row.attention) {
     case engine::attention::none:
       return std::nullopt;
     case engine::attention::blocked:
+      if (row.report.find("[FER-2103]") != std::string::npos) {
+        out.sentence = fmt::format(
+            "{} is blocked: its journal is damaged and can't be replayed. Other runs go on.", call);
+        out.next = {"fermata verify " + call,
+                    "fermata retry " + call + "    (when it is restored from a backup)"};
+        break;
+      }
       out.sentence = fmt::format(
           "{} is blocked: the workflow's code has changed and no longer fits "
           "what the journal has. Nothing is lost and nothing has failed.",
@@ -254,6 +262,9 @@ maybe because_of_waits(session& s, const run_facts& f) {
   }
   if (all.empty()) return std::nullopt;
   explanation out = all.front();
+  // A signal without patience is no event before it comes: only the run's own words tell of it.
+  if (all.size() == 1 && f.row.waits.find("; ") != std::string::npos)
+    out.evidence.push_back("all that it waits for: " + clean(f.row.waits));
   out.sentence = call + " " + out.sentence + ".";
   for (std::size_t i = 1; i < all.size(); ++i) {
     out.evidence.push_back("it also " + all[i].sentence);
@@ -292,6 +303,18 @@ explanation ready(session& s, const run_facts& f) {
   return out;
 }
 
+/// "step 'resize', attempt 1, crashed 3 times, the last 5s ago: SIGSEGV", and where.
+std::string crash_evidence(session& s, const run_facts& f) {
+  constexpr std::size_t frames_most = 12;
+  const std::string times =
+      f.crashes > 1 ? count_of(f.crashes, "time") + ", the last " : std::string();
+  std::string text = fmt::format("{}, crashed {}{}: {}", crashed_part(*f.crash), times,
+                                 s.time(f.crash_at), crash_text(*f.crash));
+  const std::string frames = frames_text(*f.crash, frames_most);
+  if (!frames.empty()) text += "\n" + frames;
+  return text;
+}
+
 bool has_work(const run_facts& f) {
   if (!f.inbox.empty()) return true;
   return std::ranges::any_of(f.timers, [&](const auto& timer) { return timer.due <= f.now; });
@@ -310,6 +333,7 @@ explanation reason_for(session& s, const run_facts& f) {
   if (!out) out = because_it_said(s, f);
   if (!out) out = because_nobody_serves(s, f);
   if (!out) out = ready(s, f);
+  if (f.crash) out->evidence.push_back(crash_evidence(s, f));
   if (!f.inbox.empty() && out->reason != "ready")
     out->evidence.push_back(count_of(std::ssize(f.inbox), "message") + " unread in its inbox");
   if (f.workers.empty() && out->reason != "no_worker")

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <istream>
 #include <iterator>
@@ -48,10 +49,11 @@ std::string reason_of(const json::error_code& problem, const std::string& text, 
 std::string text_argument(session& s, const std::string& argument, std::string_view what) {
   if (argument == "-") return all_of(s.where().in);
   if (!argument.starts_with('@')) return argument;
-  std::ifstream file(argument.substr(1), std::ios::binary);
-  if (!file)
-    throw usage_error(
-        fmt::format("{} can't be read from the file '{}'", what, clean(argument.substr(1))));
+  const std::string path = argument.substr(1);
+  std::error_code none;
+  std::ifstream file(path, std::ios::binary);
+  if (!file || std::filesystem::is_directory(path, none))  // a folder opens, and then can't be read
+    throw usage_error(fmt::format("{} can't be read from the file '{}'", what, clean(path)));
   return all_of(file);
 }
 

@@ -3,6 +3,7 @@
 #include "engine/limits.hpp"
 #include "worker/cli/address.hpp"
 #include "worker/cli/command.hpp"
+#include "worker/cli/crash.hpp"
 #include "worker/cli/events.hpp"
 #include "worker/cli/text.hpp"
 
@@ -137,8 +138,24 @@ class event_table {
 
 // ---- the card at the end ----
 
-void print_card(session& s, const engine::run_row& row, engine::position_t events,
-                const engine::event* last, bool reveal) {
+/// What the table had, as far as the card speaks of it.
+struct table_end {
+  engine::position_t position = 0;
+  engine::event newest;
+  std::optional<engine::event> crash;  // the last
+};
+
+void add_crash(session& s, card& c, const engine::event& crash) {
+  constexpr std::size_t frames_most = 32;
+  const pb::attempt& what = crash.details.attempt();
+  c.add("crashed",
+        fmt::format("{}, {}: {}", crashed_part(what), s.time(crash.at), crash_text(what)),
+        tint::red);
+  c.add("backtrace", frames_text(what, frames_most));
+}
+
+void print_card(session& s, const engine::run_row& row, const table_end& end, bool reveal) {
+  const engine::position_t events = end.position;
   card c = s.make_card();
   const std::string call = call_of(row);
   const auto shade = tint_of(row.state, row.attention);
@@ -153,14 +170,15 @@ void print_card(session& s, const engine::run_row& row, engine::position_t event
           fmt::format("{} since {}, {}", state_text(row), s.time(row.updated),
                       count_of(static_cast<std::int64_t>(events), "event")),
           shade);
-  if (row.state == engine::run_state::completed && last != nullptr)
-    c.add("result", payload_text(last->value, reveal), tint::green);
+  if (row.state == engine::run_state::completed && events != 0)
+    c.add("result", payload_text(end.newest.value, reveal), tint::green);
   if (engine::ended(row.state)) c.add("error", clean(row.error), shade);
   if (!engine::ended(row.state)) {
     c.add("waits for", clean(row.waits));
     c.add("says", clean(row.status));
-    c.add("report", clean(row.report), tint::yellow);
+    c.add("report", clean_lines(row.report), tint::yellow);
   }
+  if (end.crash && row.state != engine::run_state::completed) add_crash(s, c, *end.crash);
   if (!row.next_run.empty()) c.add("goes on as", row.next_run.text());
   if (events > engine::limits::history_warning)
     c.add("long", fmt::format("{} events is a long history; let it continue_as a new run", events),
@@ -179,26 +197,28 @@ void print_card(session& s, const engine::run_row& row, engine::position_t event
 int show_table(session& s, engine::run_row row, const options& o) {
   print_head(s, row);
   event_table events(s, {.reveal = o.reveal, .times = s.times()}, row.started);
-  engine::position_t last = 0;
-  engine::event newest;
+  table_end end;
   for (;;) {
     const std::uint32_t seen = s.store().wake_count();
     if (row.started == 0) row = must(s.store().find_run(row.run));
     std::vector<read_event> page;
-    if (row.started != 0) page = read_page(s, row.run, last + 1);
-    for (const read_event& one : page) events.add(one);
+    if (row.started != 0) page = read_page(s, row.run, end.position + 1);
+    for (const read_event& one : page) {
+      events.add(one);
+      if (one.what.kind == engine::event_kind::attempt_crashed) end.crash = one.what;
+    }
     if (!page.empty()) {
-      last = page.back().position;
-      newest = page.back().what;
+      end.position = page.back().position;
+      end.newest = page.back().what;
     }
     if (!o.reverse) events.print(false);
     s.out().flush();
     if (page.size() == page_size) continue;
-    if (!o.follow || engine::class_of(newest.kind) == engine::event_class::end) break;
+    if (!o.follow || engine::class_of(end.newest.kind) == engine::event_class::end) break;
     s.store().wait(seen, look_again_us);
   }
   if (o.reverse) events.print(true);
-  print_card(s, must(s.store().find_run(row.run)), last, last == 0 ? nullptr : &newest, o.reveal);
+  print_card(s, must(s.store().find_run(row.run)), end, o.reveal);
   return done;
 }
 

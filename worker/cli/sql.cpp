@@ -14,6 +14,13 @@ namespace {
 
 using texts = std::vector<std::string>;
 
+/// A statement that can't be answered is the caller's mistake, not the store's.
+void ask(session& s, const std::string& statement, const std::function<bool(const texts&)>& row) {
+  const absl::Status answered = s.store().query(statement, row);
+  if (absl::IsInvalidArgument(answered)) throw usage_error(std::string(answered.message()));
+  check(answered);
+}
+
 boost::json::object row_json(const texts& names, const texts& row) {
   boost::json::object out;
   for (std::size_t i = 0; i < names.size() && i < row.size(); ++i) out[names[i]] = row[i];
@@ -24,7 +31,7 @@ int as_table(session& s, const std::string& statement) {
   std::optional<table> t;
   std::int64_t rows = 0;
   constexpr std::int64_t page = 1'000;
-  check(s.store().query(statement, [&](const texts& row) {
+  ask(s, statement, [&](const texts& row) {
     if (!t) {
       std::vector<column> columns;
       for (const std::string& name : row) columns.push_back({clean(name), false, 6, true});
@@ -36,7 +43,7 @@ int as_table(session& s, const std::string& statement) {
     t->add(std::move(cells));
     if (++rows % page == 0) t->print(s.out());
     return true;
-  }));
+  });
   if (t && !t->empty()) t->print(s.out());
   s.hint(count_of(rows, "row"));
   return done;
@@ -45,7 +52,7 @@ int as_table(session& s, const std::string& statement) {
 int as_documents(session& s, const std::string& statement) {
   texts names;
   boost::json::array rows;
-  check(s.store().query(statement, [&](const texts& row) {
+  ask(s, statement, [&](const texts& row) {
     if (names.empty()) {
       names = row;
       return true;
@@ -57,7 +64,7 @@ int as_documents(session& s, const std::string& statement) {
     else
       rows.emplace_back(row_json(names, row));
     return true;
-  }));
+  });
   if (s.how() != output::json) return done;
   boost::json::object out = document("rows");
   boost::json::array& columns = out["columns"].emplace_array();

@@ -103,6 +103,22 @@ std::string clean(std::string_view text) {
   return out;
 }
 
+std::vector<std::string> lines_in(std::string_view text) {
+  std::vector<std::string> lines;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    lines.emplace_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return lines;
+}
+
+std::string clean_lines(std::string_view text) {
+  std::vector<std::string> lines = lines_in(text);
+  for (std::string& line : lines) line = clean(line);
+  return join(lines, "\n");
+}
+
 std::string bytes_text(std::int64_t bytes) {
   if (bytes < 1024) return fmt::format("{} B", bytes);
   constexpr std::array units{"KiB", "MiB", "GiB", "TiB", "PiB"};

@@ -18,6 +18,10 @@ std::string truncated(std::string_view text, std::size_t columns);
 
 /// Control characters written as \n, \t, \u001b: what a user stored never moves the cursor.
 std::string clean(std::string_view text);
+/// As above, and lines stay lines: what the engine wrote about a run.
+std::string clean_lines(std::string_view text);
+/// Cut at each \n; one that ends the text begins no line.
+std::vector<std::string> lines_in(std::string_view text);
 
 /// "0 B", "1.2 KiB", "3.0 GiB".
 std::string bytes_text(std::int64_t bytes);

@@ -14,12 +14,18 @@ namespace fermata::cli {
 
 namespace {
 
+/// What the store says of its own pages has its code; findings in runs are told by their place.
+std::string what_of(const engine::finding& one) {
+  const bool store = one.run.empty() && one.what.starts_with("store damage");
+  return store ? fmt::format("{} [{}]", one.what, codes::damaged.code) : one.what;
+}
+
 boost::json::object finding_json(const engine::finding& one) {
   boost::json::object out = document("finding");
   out["run"] = one.run.empty() ? boost::json::value(nullptr) : boost::json::value(one.run.text());
   out["position"] =
       one.position == 0 ? boost::json::value(nullptr) : boost::json::value(one.position);
-  out["what"] = one.what;
+  out["what"] = what_of(one);
   return out;
 }
 
@@ -55,7 +61,7 @@ int verify(session& s, const std::string& run) {
       s.out() << (one.run.empty() ? "" : one.run.text() + "\n");
     else
       s.out() << (live ? "\r\x1b[K" : "") << s.paint(place_of(one), tint::red) << ": "
-              << clean(one.what) << '\n'
+              << clean(what_of(one)) << '\n'
               << std::flush;
   };
   options.progress = [&](const engine::verify_summary& sum) {

@@ -29,7 +29,9 @@ class black_box {
     bool alone = false;
     std::int64_t since = 0;  // wall clock, µs
     int signal = 0;          // set by the handler, for the thread that died
-    std::string backtrace;   // a line a frame, "liborders.so+0x1a2b", innermost first
+    // A line a frame, "liborders.so+0x1a2b [build id]", innermost first; before them, for an access
+    // to memory, "fault at address 0x10".
+    std::string backtrace;
     bool runaway = false;    // marked by the guard
   };
 

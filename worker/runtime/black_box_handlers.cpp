@@ -38,9 +38,16 @@ void* interrupted_at(const void* context) {
 #endif
 }
 
+/// Only the kernel knows an address, and for these two only; a `raise` has none.
+bool has_address(const siginfo_t& info) {
+  const bool of_memory = info.si_signo == SIGSEGV || info.si_signo == SIGBUS;
+  return of_memory && info.si_code > 0 && info.si_code != SI_KERNEL;
+}
+
 /// Goes to the first slot of the thread and is copied to the others. An interleaving of several
 /// attempts on one thread can't be told apart here.
-void write_down(int signal, const void* context) {
+
+void write_down(int signal, const siginfo_t& info, const void* context) {
   const auto pid = static_cast<std::uint32_t>(::getpid());
   const std::uint32_t thread = static_cast<std::uint32_t>(::syscall(SYS_gettid));
   box_file::slot* first = nullptr;
@@ -60,8 +67,10 @@ void write_down(int signal, const void* context) {
     if (first == nullptr) first = &mine;
   });
   if (first == nullptr) return;
-  const std::size_t size = box_file::trace(first->backtrace, interrupted_at(context),
-                                           modules.load(std::memory_order_acquire));
+  const std::span<char> room(first->backtrace);
+  std::size_t size = has_address(info) ? box_file::note_fault(room, info.si_addr) : 0;
+  size += box_file::trace(room.subspan(size), interrupted_at(context),
+                          modules.load(std::memory_order_acquire));
   each_slot([&](box_file::slot& mine) {
     if (&mine != first) std::memcpy(mine.backtrace.data(), first->backtrace.data(), size);
     mine.backtrace_size.store(static_cast<std::uint32_t>(size), std::memory_order_release);
@@ -69,7 +78,7 @@ void write_down(int signal, const void* context) {
 }
 
 void on_signal(int signal, siginfo_t* info, void* context) {
-  write_down(signal, context);
+  write_down(signal, *info, context);
   struct sigaction by_default {};
   by_default.sa_handler = SIG_DFL;
   ::sigaction(signal, &by_default, nullptr);

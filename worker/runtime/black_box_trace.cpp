@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/runtime/black_box_trace.hpp"
 
+#include "worker/build_id.hpp"
+
 #include <execinfo.h>
 #include <link.h>
 
@@ -15,17 +17,14 @@ namespace {
 constexpr int frames_max = 96;
 
 int add_segments(dl_phdr_info* about, std::size_t, void* to) {
-  std::string_view name = about->dlpi_name;
-  name.remove_prefix(name.rfind('/') + 1);
-  if (name.empty()) name = "program";
+  const module_name named = name_of(*about);
   for (int i = 0; i < about->dlpi_phnum; ++i) {
     const ElfW(Phdr)& segment = about->dlpi_phdr[i];
     if (segment.p_type != PT_LOAD || (segment.p_flags & PF_X) == 0) continue;
-    module_segment one;
+    module_segment one{named};
     one.base = about->dlpi_addr;
     one.from = one.base + segment.p_vaddr;
     one.to = one.from + segment.p_memsz;
-    std::copy_n(name.data(), std::min(name.size(), one.name.size() - 1), one.name.data());
     static_cast<module_table*>(to)->push_back(one);
   }
   return 0;
@@ -37,28 +36,46 @@ class writer {
   explicit writer(std::span<char> to) noexcept : to_(to) {}
 
   void line(std::uintptr_t address, const module_segment* in) noexcept {
-    char text[80];
-    std::size_t size = 0;
     if (in != nullptr) {
-      for (const char* from = in->name.data(); *from != '\0'; ++from) text[size++] = *from;
-      text[size++] = '+';
+      add(in->name.data());
+      add("+");
       address -= in->base;
     }
-    text[size++] = '0';
-    text[size++] = 'x';
+    number(address);
+    if (in != nullptr && in->build[0] != '\0') {
+      add(" [");
+      add(in->build.data());
+      add("]");
+    }
+    end_line();
+  }
+  void add(const char* from) noexcept {
+    for (; *from != '\0' && size_ < sizeof text_; ++from) text_[size_++] = *from;
+  }
+  void number(std::uintptr_t value) noexcept {
+    add("0x");
     int shift = 0;
-    while (shift < 60 && (address >> shift) > 0xF) shift += 4;
-    for (; shift >= 0; shift -= 4) text[size++] = "0123456789abcdef"[(address >> shift) & 0xF];
-    text[size++] = '\n';
-    if (size > to_.size() - used_) return;
-    std::memcpy(to_.data() + used_, text, size);
-    used_ += size;
+    while (shift < 60 && (value >> shift) > 0xF) shift += 4;
+    for (; shift >= 0; shift -= 4) {
+      const char digit[] = {"0123456789abcdef"[(value >> shift) & 0xF], '\0'};
+      add(digit);
+    }
+  }
+  void end_line() noexcept {
+    add("\n");
+    if (size_ <= to_.size() - used_) {
+      std::memcpy(to_.data() + used_, text_, size_);
+      used_ += size_;
+    }
+    size_ = 0;
   }
   std::size_t used() const noexcept { return used_; }
 
  private:
   std::span<char> to_;
   std::size_t used_ = 0;
+  char text_[112];  // the longest line has 80
+  std::size_t size_ = 0;
 };
 
 const module_segment* segment_of(std::uintptr_t address, const module_table* known) noexcept {
@@ -69,6 +86,25 @@ const module_segment* segment_of(std::uintptr_t address, const module_table* kno
 }
 
 }  // namespace
+
+module_name name_of(const dl_phdr_info& object) {
+  std::string_view name = object.dlpi_name;
+  name.remove_prefix(name.rfind('/') + 1);
+  if (name.empty()) name = "program";
+  module_name out;
+  std::copy_n(name.data(), std::min(name.size(), out.name.size() - 1), out.name.data());
+  const std::string build = detail::build_id_of(object);
+  std::copy_n(build.data(), std::min(build.size(), out.build.size() - 1), out.build.data());
+  return out;
+}
+
+std::size_t note_fault(std::span<char> to, const void* address) noexcept {
+  writer out(to);
+  out.add("fault at address ");
+  out.number(reinterpret_cast<std::uintptr_t>(address));
+  out.end_line();
+  return out.used();
+}
 
 module_table loaded_modules() {
   module_table found;

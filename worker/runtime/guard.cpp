@@ -2,6 +2,8 @@
 // The guard's thread: vouches for the loop, and looks after workers that can't.
 #include "engine/limits.hpp"
 #include "engine/operate/operate.hpp"
+#include "engine/store/status.hpp"
+#include "worker/runtime/frame_names.hpp"
 #include "worker/runtime/session.hpp"
 
 #include <fmt/format.h>
@@ -16,7 +18,19 @@ namespace fermata::runtime {
 namespace {
 constexpr std::int64_t tick_us = 1'000'000;
 constexpr int runaway_exit = 70;
+constexpr std::int64_t complain_again_us = 60'000'000;
 }  // namespace
+
+/// The guard meets the same trouble each second; it is said once a minute.
+void session::complain(const absl::Status& why) {
+  const std::string text =
+      fmt::format("{} [{}]", std::string(why.message()), engine::fer_code_of(why));
+  const std::int64_t now = journal_.time().steady_now_us();
+  if (text == trouble_ && now - trouble_said_ < complain_again_us) return;
+  trouble_ = text;
+  trouble_said_ = now;
+  log(level::warning, text);
+}
 
 void session::guard() {
   ::pthread_setname_np(::pthread_self(), "fermata-guard");
@@ -50,9 +64,14 @@ void session::renew() {
     dead_ = true;
     return wake();
   }
-  if (!done.ok()) return log(level::warning, std::string(done.message()));
+  if (!done.ok()) return complain(done);
   renewed_ = owns ? boot : 0;
-  if (owns) return leased(boot);
+  if (owns) {
+    leased(boot);
+    // Steps wait for a lease that was over, as after a disk that was full for long.
+    if (held <= boot || held == INT64_MAX) wake();
+    return;
+  }
   // A claim that came meanwhile has set another; the next tick renews it.
   lease_until_.compare_exchange_strong(held, INT64_MAX);
 }
@@ -61,7 +80,7 @@ void session::look_for_the_dead() {
   const std::int64_t steady = journal_.time().steady_now_us();
   look_next_ = steady + engine::limits::idle_poll_ms * 1000;
   auto dead = store_.rescue(me_.row);
-  if (!dead.ok()) return log(level::warning, std::string(dead.status().message()));
+  if (!dead.ok()) return complain(dead.status());
   for (const engine::dead_worker& d : *dead) {
     const std::string path = box_path(d.worker.slot);
     std::string whose;
@@ -79,7 +98,7 @@ void session::look_for_the_dead() {
                           .step = e.step,
                           .attempt = e.attempt,
                           .signal = e.runaway ? SIGXCPU : e.signal,
-                          .backtrace = e.backtrace,
+                          .backtrace = named_frames(e.backtrace),
                           .worker = d.worker.id.text(),
                           .alone = e.alone};
       if (auto done = engine::journal_blame(store_, blame); !done.ok())

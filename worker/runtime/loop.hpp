@@ -176,6 +176,7 @@ class run_loop final : public detail::local_worker {
   active& place_for(const engine::run_row& row);
   bool make_live(active& run);
   bool load(active& run);
+  bool damaged(active& run, std::string_view how);
   bool replay(active& run, const std::vector<engine::event>& history);
   void feed(active& run, engine::claimed& found);
   std::string report_of(const active& run) const;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What became of a batch: what landed is delivered, what was refused is let go or made anew.
 #include "engine/limits.hpp"
+#include "engine/store/status.hpp"
 #include "src/convert.hpp"
 #include "worker/runtime/loop.hpp"
 
@@ -31,8 +32,10 @@ void run_loop::take_answer(commit_answer&& what) {
   if (!what.answer.ok()) {
     if (trouble_since_ == 0) {
       trouble_since_ = steady;
-      outside_.log(level::error, "the journal can't be written, work waits: " +
-                                     std::string(what.answer.status().message()));
+      outside_.log(level::error,
+                   fmt::format("the journal can't be written, work waits: {} [{}]",
+                               std::string(what.answer.status().message()),
+                               engine::fer_code_of(what.answer.status())));
     }
     again_at_ = steady + again_us;
     again_.push_back(std::move(what));

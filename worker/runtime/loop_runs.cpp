@@ -9,6 +9,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace fermata::runtime {
 
 namespace {
@@ -116,23 +118,45 @@ bool run_loop::make_live(active& run) {
   return true;
 }
 
+namespace {
+std::string missing_event(const engine::run_id& run, engine::position_t position) {
+  return fmt::format("run {}, position {}: it is missing in the journal", run.text(), position);
+}
+}  // namespace
+
+/// Its journal can't be replayed; the runs beside it go on.
+bool run_loop::damaged(active& run, std::string_view how) {
+  if (make_live(run))
+    block(run, engine::attention::blocked,
+          fmt::format("{}; `fermata verify` names all damage, a backup has the run as it was "
+                      "[FER-2103]",
+                      how));
+  return false;
+}
+
 bool run_loop::load(active& run) {
   std::vector<engine::event> history;
-  history.reserve(run.head.position);
+  history.reserve(std::min<std::size_t>(run.head.position, page));  // what a damaged row says
   while (history.size() < run.head.position) {
     auto some = store_.read_events(run.row.run, history.size() + 1, page);
-    if (!some.ok() || some->empty()) {
+    if (absl::IsDataLoss(some.status())) return damaged(run, std::string(some.status().message()));
+    if (!some.ok()) {
       outside_.log(level::error, fmt::format("run {} can't be read: {}", run.row.run.text(),
                                              std::string(some.status().message())));
       forget(run.row.run);
       return false;
     }
+    if (some->empty() || some->front().position != history.size() + 1)
+      return damaged(run, missing_event(run.row.run, history.size() + 1));
     for (const engine::encoded_event& stored : *some) {
       auto event = engine::decode(run.row.run, stored);
-      if (!event.ok()) {
+      if (absl::IsDataLoss(event.status())) return damaged(run, std::string(event.status().message()));
+      if (!event.ok()) {  // a newer version wrote it
         if (make_live(run)) block(run, engine::attention::blocked, std::string(event.status().message()));
         return false;
       }
+      if (event->position != history.size() + 1)
+        return damaged(run, missing_event(run.row.run, history.size() + 1));
       history.push_back(std::move(*event));
       if (history.size() == run.head.position) break;
     }
@@ -226,7 +250,9 @@ void run_loop::advance(active& run) {
                              "`fermata retry {}` [FER-1204]",
                              stands.waits, run.row.run.text()));
   }
-  if (stands.finishing && stands.attempts > 0 && finishing_.insert(run.row.run).second)
+  if (!stands.finishing)
+    finishing_.erase(run.row.run);
+  else if (stands.attempts > 0 && finishing_.insert(run.row.run).second)
     check_by(run.grace_until = journal_.time().steady_now_us() +
                                engine::limits::end_grace_ms * 1000);
   gather(run);

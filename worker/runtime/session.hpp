@@ -46,6 +46,7 @@ class session final : public loop_outside {
   // guard.cpp
   void guard();
   void renew();
+  void complain(const absl::Status& why);
   void look_for_the_dead();
   void watch_code();
   std::string box_path(int slot) const;
@@ -72,6 +73,8 @@ class session final : public loop_outside {
   std::int64_t renewed_ = 0;        // boot time
   std::int64_t look_next_ = 0;      // steady
   std::int64_t complained_ = 0;     // code_since that was logged
+  std::string trouble_;             // with the store, as it was logged
+  std::int64_t trouble_said_ = 0;   // steady
 
   // Guarded by guard_mutex_.
   std::mutex guard_mutex_;

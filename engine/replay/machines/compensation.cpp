@@ -16,7 +16,8 @@ void machine::ask_compensation(slot of, const undo_plan& undo, payload input, st
   asked.place = ops_[of].place;
   asked.input_hash = ops_[of].input_hash;
   asked.input.type = input.type;
-  if (ask_command(event_kind::compensation_registered, asked)) {
+  foreseen was{};
+  if (ask_command(event_kind::compensation_registered, asked, &was)) {
     event e = make(event_kind::compensation_registered, asked);
     e.input = input;
     pb::compensation& c = *e.details.mutable_compensation();
@@ -28,15 +29,24 @@ void machine::ask_compensation(slot of, const undo_plan& undo, payload input, st
     if (!undoes.empty()) c.set_undoes_operation(asked.id);
     produce(std::move(e));
   }
-  compensations_.push_back({undo, std::move(input), std::move(undoes), asked.place});
+  // What is recorded holds, also when new code would register it with another type of input: so it is
+  // once the code isn't run any more.
+  if (was.registered)
+    compensations_.push_back(std::move(*was.registered));
+  else
+    compensations_.push_back({undo, std::move(input), std::move(undoes), asked.place});
 }
 
 /// Without the code: what was registered is read from the events.
 void machine::deliver_compensation(const event& what) {
+  compensations_.push_back(registered_by(what));
+}
+
+machine::compensation machine::registered_by(const event& what) {
   const pb::compensation& c = what.details.compensation();
   undo_plan undo{what.name, static_cast<operation_kind>(c.operation_kind()),
                  from_details(c.options())};
-  compensations_.push_back({std::move(undo), what.input, c.undoes(), what.place});
+  return {std::move(undo), what.input, c.undoes(), what.place};
 }
 
 void machine::deliver_failing(const event& what) {

@@ -41,7 +41,8 @@ std::string interner::text(std::int64_t id) {
   if (id == 0) return {};
   if (const auto known = texts_.find(id); known != texts_.end()) return known->second;
   use look = db_.sql(sql_.find_text);
-  if (!look.with(id).next()) return {};
+  // Damage: not the empty text, which would pass for an id that was 0.
+  if (!look.with(id).next()) return "?" + std::to_string(id);
   std::string found{look.text(0)};
   remember(id, found);
   return found;

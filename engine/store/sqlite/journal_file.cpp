@@ -3,6 +3,7 @@
 
 #include "engine/limits.hpp"
 #include "engine/store/sqlite/process.hpp"
+#include "engine/store/sqlite/rows.hpp"
 #include "engine/store/sqlite/schema.hpp"
 
 #include <fmt/format.h>
@@ -49,8 +50,7 @@ void journal_file::refresh_after_others() {
   if (version == seen_version_) return;
   heads_.clear();
   refuse_newer_schema();
-  use last = db_->sql("SELECT at FROM events ORDER BY lsn DESC LIMIT 1");
-  if (last.next()) latest_.store(std::max(latest_.load(), last.integer(0)));
+  latest_.store(std::max(latest_.load(), newest_time(*db_, time->wall_now())));
   seen_version_ = version;
 }
 

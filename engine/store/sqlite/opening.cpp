@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/ports/real.hpp"
 #include "engine/store/sqlite/journal_file.hpp"
+#include "engine/store/sqlite/rows.hpp"
 #include "engine/store/sqlite/schema.hpp"
 #include "engine/version.hpp"
 
 #include <fmt/format.h>
 #include <sqlite3.h>
+#include <unistd.h>
 
-#include <cstdio>
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <utility>
 
 namespace fermata::engine::sqlite {
@@ -21,6 +25,21 @@ namespace fs = std::filesystem;
   fail(code, "FER-2002", why);
 }
 
+bool begins_like_a_database(const std::string& path) {
+  constexpr std::string_view magic = "SQLite format 3";
+  std::string first(magic.size(), ' ');
+  std::ifstream in(path, std::ios::binary);
+  return in.read(first.data(), static_cast<std::streamsize>(first.size())) && first == magic;
+}
+
+/// A database that was cut short, or whose first pages are broken.
+[[noreturn]] void damaged(const std::string& path, const absl::Status& why) {
+  const std::string said(why.message());
+  fail(absl::StatusCode::kDataLoss, "FER-2103",
+       fmt::format("{} can't be opened: {}; restore it from a backup, which 'fermata backup' makes",
+                   path, said.substr(0, said.find(';'))));
+}
+
 /// An error while opening says that the file isn't ours, not that the store broke. NOTADB is what
 /// SQLite calls a file that it can't read at all.
 template <class Work>
@@ -28,6 +47,8 @@ auto as_opening(const std::string& path, Work&& work) {
   try {
     return work();
   } catch (const store_failure& failed) {
+    if (failed.status.code() == absl::StatusCode::kDataLoss && begins_like_a_database(path))
+      damaged(path, failed.status);
     if (failed.status.code() == absl::StatusCode::kDataLoss ||
         failed.status.code() == absl::StatusCode::kUnavailable)
       no_journal(fmt::format("{} can't be opened as a journal: {}", path,
@@ -44,7 +65,14 @@ bool check_file(const address& where, const open_options& options) {
   if (fs::is_directory(file, error))
     no_journal(fmt::format("{} is a folder, not a journal", where.path),
                absl::StatusCode::kInvalidArgument);
-  if (fs::exists(file, error)) return true;
+  if (fs::exists(file, error)) {
+    if (::access(where.path.c_str(), R_OK | W_OK) != 0)
+      no_journal(fmt::format("{} can't be opened: {}; who only looks needs the right to write, too, "
+                             "to the file and its folder",
+                             where.path, std::strerror(errno)),
+                 absl::StatusCode::kPermissionDenied);
+    return true;
+  }
   if (!options.create || options.read_only)
     no_journal(
         fmt::format("there is no journal {}; a worker or 'fermata start' makes it", where.path),
@@ -199,8 +227,7 @@ journal_file::journal_file(sqlite::address at, const open_options& options,
       readers_(where.path, {.durability = where.durability, .vfs = around.vfs}) {
   opening{*this, options}.run();
   if (read_only_) return;
-  use last = db_->sql("SELECT at FROM events ORDER BY lsn DESC LIMIT 1");
-  if (last.next()) latest_.store(last.integer(0));
+  latest_.store(newest_time(*db_, time->wall_now()));
 }
 
 }  // namespace fermata::engine::sqlite

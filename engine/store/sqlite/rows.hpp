@@ -18,6 +18,9 @@ namespace fermata::engine::sqlite {
 extern const std::string event_columns;  // of `events e`
 encoded_event read_event(connection& db, use& row, std::int64_t run);
 void insert_event(connection& db, std::int64_t run, const encoded_event& what);
+/// When the newest event was recorded; 0: there is none. Times are told by the journal, and a
+/// damaged one must not move it: one that lies ahead of `wall` counts when its checksum fits.
+time_us newest_time(connection& db, time_us wall);
 
 // ---- runs ----
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "engine/event/encode.hpp"
 #include "engine/event/flags.hpp"
 #include "engine/limits.hpp"
 #include "engine/store/sqlite/rows.hpp"
@@ -22,6 +23,14 @@ std::string read_blob(connection& db, std::int64_t run, position_t position, par
   return row.next() ? std::string(row.bytes(0)) : std::string();
 }
 
+/// A number that doesn't fit was changed by somebody else: `fits` becomes false.
+template <class Number>
+Number narrow(std::int64_t stored, bool& fits) {
+  const auto value = static_cast<Number>(stored);
+  if (static_cast<std::int64_t>(value) != stored) fits = false;
+  return value;
+}
+
 bool too_long(std::string_view bytes) { return bytes.size() > limits::payload_inline; }
 
 }  // namespace
@@ -33,16 +42,17 @@ const std::string event_columns =
 
 encoded_event read_event(connection& db, use& row, std::int64_t run) {
   encoded_event what;
+  bool fits = true;
   what.position = static_cast<position_t>(row.integer(0));
-  what.kind = static_cast<event_kind>(row.integer(1));
-  what.epoch = static_cast<epoch_t>(row.integer(2));
+  what.kind = static_cast<event_kind>(narrow<std::uint8_t>(row.integer(1), fits));
+  what.epoch = narrow<epoch_t>(row.integer(2), fits);
   what.at = row.integer(3);
   what.operation = row.text(4);
   what.name = db.names.text(row.integer(5));
   what.place = db.places.text(row.integer(6));
-  what.flags = static_cast<std::uint8_t>(row.integer(7));
-  what.codec = static_cast<std::uint8_t>(row.integer(8));
-  what.key_id = static_cast<std::uint32_t>(row.integer(9));
+  what.flags = narrow<std::uint8_t>(row.integer(7), fits);
+  what.codec = narrow<std::uint8_t>(row.integer(8), fits);
+  what.key_id = narrow<std::uint32_t>(row.integer(9), fits);
   what.content_type = db.names.text(row.integer(10));
   what.input_content_type = db.names.text(row.integer(11));
   what.value = row.bytes(12);
@@ -51,7 +61,8 @@ encoded_event read_event(connection& db, use& row, std::int64_t run) {
   what.digest = row.bytes(15);
   what.details = row.bytes(16);
   what.chain = row.hash(17);
-  what.crc = static_cast<std::uint32_t>(row.integer(18));
+  what.crc = narrow<std::uint32_t>(row.integer(18), fits);
+  if (!fits) what.crc = ~what.crc;  // so that its checksum tells
 
   if ((what.flags & flag::value_in_blob) != 0)
     what.value = read_blob(db, run, what.position, part_value);
@@ -98,6 +109,24 @@ void insert_event(connection& db, std::int64_t run, const encoded_event& what) {
       .with(blob_or_null{what.salt}, blob_or_null{what.digest}, blob{what.details},
             bytes_of(what.chain), what.crc)
       .run();
+}
+
+time_us newest_time(connection& db, time_us wall) {
+  constexpr time_us ahead = 1'000'000;
+  {
+    use last = db.sql("SELECT at FROM events ORDER BY lsn DESC LIMIT 1");
+    if (!last.next()) return 0;
+    if (last.integer(0) <= wall + ahead) return last.integer(0);
+  }
+  static const std::string sql = "SELECT " + event_columns +
+                                 ", e.run, r.run FROM events e LEFT JOIN runs r ON r.id = e.run "
+                                 "ORDER BY e.lsn DESC LIMIT 100";
+  use rows = db.sql(sql.c_str());
+  while (rows.next()) {
+    const encoded_event what = read_event(db, rows, rows.integer(19));
+    if (!absl::IsDataLoss(decode_envelope(rows.id<run_id>(20), what).status())) return what.at;
+  }
+  return 0;
 }
 
 }  // namespace fermata::engine::sqlite

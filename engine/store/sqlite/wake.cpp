@@ -20,6 +20,7 @@ namespace {
 
 // Measured: all of 300 inotify wake-ups on the WAL came before the commit was visible.
 constexpr std::array<int, 4> looks_ms{1, 4, 16, 64};
+constexpr int again_ms = 1'000;
 
 class descriptor {
  public:
@@ -116,26 +117,32 @@ bool wake_file::foreign_commit(connection& db) {
   return foreign;
 }
 
-/// Without this thread everything works, only later: so it gives up rather than complain.
+/// Without this thread everything works, only later: so it doesn't complain, it tries again.
 void wake_file::watch() {
-  try {
-    const descriptor inotify(inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
-    std::string folder = std::filesystem::path(journal_).parent_path().string();
-    if (folder.empty()) folder = ".";
-    if (inotify_add_watch(inotify.get(), folder.c_str(), IN_MODIFY) < 0) return;
-    connection db(journal_, {.read_only = true});
-    foreign_commit(db);
-    const std::string name = std::filesystem::path(journal_).filename().string();
-    while (!stopped(stop_, inotify.get(), -1)) {
-      if (!touched(inotify.get(), name)) continue;
-      for (const int look : looks_ms) {
-        if (stopped(stop_, -1, look)) return;
-        if (foreign_commit(db)) bump();
-      }
-      touched(inotify.get(), name);
+  do {
+    try {
+      return watch_commits();
+    } catch (const store_failure&) {
+    }
+  } while (!stopped(stop_, -1, again_ms));
+}
+
+void wake_file::watch_commits() {
+  const descriptor inotify(inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+  std::string folder = std::filesystem::path(journal_).parent_path().string();
+  if (folder.empty()) folder = ".";
+  if (inotify_add_watch(inotify.get(), folder.c_str(), IN_MODIFY) < 0) return;
+  connection db(journal_, {.read_only = true});
+  foreign_commit(db);
+  const std::string name = std::filesystem::path(journal_).filename().string();
+  while (!stopped(stop_, inotify.get(), -1)) {
+    if (!touched(inotify.get(), name)) continue;
+    for (const int look : looks_ms) {
+      if (stopped(stop_, -1, look)) return;
       if (foreign_commit(db)) bump();
     }
-  } catch (const store_failure&) {
+    touched(inotify.get(), name);
+    if (foreign_commit(db)) bump();
   }
 }
 

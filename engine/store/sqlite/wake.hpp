@@ -39,6 +39,7 @@ class wake_file {
  private:
   struct page;
   void watch();
+  void watch_commits();
   bool foreign_commit(connection& db);
 
   // Set once.

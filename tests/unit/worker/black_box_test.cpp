@@ -167,6 +167,7 @@ TEST_CASE("a crash is attributed to the thread that died, with its backtrace") {
     CHECK(dead.step == "poison");
     CHECK(dead.operation == "4");
     CHECK(dead.backtrace.find("+0x") != std::string::npos);
+    CHECK(dead.backtrace.starts_with("fault at address 0x") == (signal == SIGSEGV));
     CHECK(dead.backtrace.size() <= 2048);
     CHECK(dead.backtrace.ends_with("\n"));
   }

@@ -48,20 +48,24 @@ TEST_CASE("a commit of another process ends a wait") {
 
 TEST_CASE("a commit of a program that doesn't know our files ends a wait") {
   place here;
-  auto journal = *open_store(here.address());
-  const std::uint32_t seen = journal->wake_count();
-  journal->wait(seen, 1);  // the watcher begins
-  const auto began = steady_clock::now();
+  baton waiting;
+  REQUIRE(open_store(here.address()).ok());
+  // Before the watcher's thread begins: what that holds would stay locked in the child for ever.
   const pid_t program = in_child([&] {
-    // Again and again: the watcher may not be there yet.
+    waiting.take();
     foreign other(here.file());
     other.run("CREATE TABLE IF NOT EXISTS users(id INTEGER)");
-    for (int i = 0; i < 200; ++i) {
+    for (;;) {  // the watcher may not be there yet
       other.run("INSERT INTO users VALUES (1)");
       usleep(5'000);
     }
     return 0;
   });
+
+  auto journal = *open_store(here.address());
+  const std::uint32_t seen = journal->wake_count();
+  const auto began = steady_clock::now();
+  waiting.pass();
   journal->wait(seen, long_wait_us);
 
   CHECK(journal->wake_count() != seen);

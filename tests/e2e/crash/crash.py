@@ -1,0 +1,146 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""A step that takes its worker down is quarantined and explained; the other runs go on.
+
+crash.py FERMATA WORKER CRASH_ME"""
+
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+from processes import run_all  # noqa: E402
+
+FERMATA, WORKER, CRASH_ME = sys.argv[1:4]
+GOOD = [f"good{n}" for n in range(12)]
+
+
+def keep_alive(at, settled):
+    """Starts the worker again whenever it dies, as systemd does. Gives how it died each time."""
+    deaths = []
+
+    def look():
+        if at.workers and at.workers[0].poll() is not None:
+            deaths.append(-at.workers.pop(0).returncode)
+        if not at.workers:
+            at.hire(WORKER)
+        return settled()
+
+    at.until(look)
+    return deaths
+
+
+def attention(at, run):
+    return at.json("show", run)["run"]["attention"]
+
+
+def start_unchecked(at, workflow, key):
+    at("start", workflow, f'"{key}"', "--key", key, "--unchecked")
+
+
+def has_backtrace(text, parts):
+    for part in parts:
+        assert part in text, f"no {part} in\n{text}"
+    frames = re.findall(r"#(\d+) \S", text)
+    assert len(frames) >= 5 and frames[:3] == ["0", "1", "2"], text
+
+
+def the_run_is_quarantined_and_the_others_go_on(at):
+    journal_maker = at.hire(WORKER)
+    at.dismiss(journal_maker)
+    for key in [*GOOD[:6], "broken", *GOOD[6:]]:
+        start_unchecked(at, "make_thumbnail", key)
+
+    deaths = keep_alive(at, lambda: attention(at, "broken") == "quarantined")
+    assert deaths == [signal.SIGSEGV] * 3, deaths
+    for key in GOOD:
+        assert at.result(key).strip() == f'"a thumbnail of {key} 80"'
+        kinds = [one["kind"] for one in at.json("show", key)["events"]]
+        assert "attempt_crashed" not in kinds, (key, kinds)
+
+    why = at("explain", "broken")
+    assert "broken is quarantined: an operation took its worker down too often" in why, why
+    assert "step 'decode_picture' (operation 1) took its worker down 3 times" in why, why
+    assert "[FER-1202]" in why and "fermata retry broken" in why, why
+    parts = ["SIGSEGV, fault at address 0x10", "width_of_picture(", "decode(", "(program+0x"]
+    has_backtrace(why, ["'decode_picture', attempt 1, crashed 3 times, the last", *parts])
+    shown = at("show", "broken")
+    assert shown.count("attempt crashed") == 3, shown
+    assert "step 'decode_picture' (operation 1) took its worker down 3 times" in shown, shown
+    has_backtrace(shown, parts)
+
+    notes = [one for one in at.json("show", "broken")["events"] if one["kind"] == "attempt_crashed"]
+    assert len(notes) == 3, notes
+    for note in notes:
+        assert note["details"]["signal"] == signal.SIGSEGV, note
+        assert 100 < len(note["details"]["backtrace"]) < 8192, note
+
+
+def retry_releases_it(at):
+    at.dismiss(at.hire(WORKER))
+    start_unchecked(at, "make_thumbnail", "broken")
+    keep_alive(at, lambda: attention(at, "broken") == "quarantined")
+
+    # As long as nothing is mended it goes back there, after three more.
+    at("retry", "broken")
+    deaths = keep_alive(at, lambda: attention(at, "broken") == "quarantined")
+    assert deaths == [signal.SIGSEGV] * 3, deaths
+
+    (at.folder / "mended").touch()
+    assert at("retry", "broken").strip() == at.json("show", "broken")["run"]["run"]
+    assert at.result("broken").strip() == '"a thumbnail of broken 80"'
+    assert at.workers[0].poll() is None
+    assert "all is sound" in at("verify")
+
+
+def a_crash_of_the_workflows_own_code_is_told_too(at):
+    at.dismiss(at.hire(WORKER))
+    start_unchecked(at, "crash_outside", "a")
+    start_unchecked(at, "make_thumbnail", "b")
+    deaths = keep_alive(at, lambda: attention(at, "a") == "quarantined")
+    assert deaths == [signal.SIGABRT] * 3, deaths
+    for text in (at("explain", "a"), at("show", "a")):
+        assert "the workflow's own code took its worker down 3 times" in text, text
+        has_backtrace(text, ["SIGABRT", "run_crash_outside("])
+    assert at.result("b").strip() == '"a thumbnail of b 80"'
+
+    (at.folder / "mended").touch()
+    at("retry", "a")
+    assert at.result("a").strip() == '"a 80"'
+
+
+def before_it_is_quarantined_it_says_how_the_last_attempt_died(at):
+    worker = at.hire(WORKER)
+    start_unchecked(at, "make_thumbnail", "broken")
+    at.until(lambda: worker.poll() is not None)
+    # Another looks after the dead one and stays away from its work.
+    at.hire(CRASH_ME, "--journal", at.journal, "--queue", "elsewhere")
+    at.until(lambda: "attempt 1" in at("explain", "broken"))
+    has_backtrace(at("explain", "broken"), ["SIGSEGV, fault at address 0x10", "program+0x"])
+
+
+def the_example_explains_itself(at):
+    quiet = dict(os.environ, FERMATA_JOURNAL="")
+    ran = subprocess.run([CRASH_ME], cwd=at.folder, env=quiet, capture_output=True, timeout=60)
+    assert ran.returncode == 0, ran.stderr
+    journal = ["--journal", f"sqlite:{at.folder}/crash_me.db"]
+    for text in (at("explain", "broken.png", *journal), at("show", "broken.png", *journal)):
+        assert "quarantined" in text and "'decode_picture'" in text, text
+        has_backtrace(text, ["SIGSEGV", "gsignal", "decode("])
+
+
+if __name__ == "__main__":
+    run_all(
+        FERMATA,
+        [
+            the_run_is_quarantined_and_the_others_go_on,
+            retry_releases_it,
+            a_crash_of_the_workflows_own_code_is_told_too,
+            before_it_is_quarantined_it_says_how_the_last_attempt_died,
+            the_example_explains_itself,
+        ],
+        sys.argv[4:],
+    )

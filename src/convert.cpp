@@ -19,20 +19,9 @@
 
 namespace fermata::detail {
 
-namespace {
-/// Content types are few; what came from a journal is kept for the life of the process.
-std::string_view interned(const std::string& text) {
-  if (text == json_content || text.empty()) return json_content;
-  static std::mutex mutex;
-  static std::unordered_set<std::string> known;
-  const std::lock_guard lock(mutex);
-  return *known.insert(text).first;
-}
-}  // namespace
-
 engine::payload to_engine(payload&& value) {
   return {.bytes = std::move(value.bytes),
-          .content_type = std::string(value.content_type),
+          .content_type = value.content_type,
           .type = value.type,
           .sensitive = value.sensitive,
           .erased = false,
@@ -40,10 +29,12 @@ engine::payload to_engine(payload&& value) {
 }
 engine::payload to_engine(const payload& value) { return to_engine(payload(value)); }
 
-payload to_sdk(const engine::payload& value) {
+payload to_sdk(const engine::payload& value) { return to_sdk(engine::payload(value)); }
+
+payload to_sdk(engine::payload&& value) {
   if (!value.present()) return no_value();
-  return {.bytes = value.bytes,
-          .content_type = interned(value.content_type),
+  return {.bytes = std::move(value.bytes),
+          .content_type = value.content_type.str(),
           .type = value.type,
           .sensitive = value.sensitive,
           .canonical = value.canonical};
@@ -136,7 +127,7 @@ void check_value(std::string_view what, std::string_view name, std::size_t bytes
                 {.type = "payload_too_large", .retryable = false});
 }
 
-std::string place_of(const std::source_location& at) {
+engine::interned place_of(const std::source_location& at) {
   if (at.line() == 0) return {};
   struct key {
     const char* file;
@@ -148,8 +139,8 @@ std::string place_of(const std::source_location& at) {
       return std::hash<const void*>()(k.file) * 31 + k.line;
     }
   };
-  thread_local std::unordered_map<key, std::string, hash> known;
-  std::string& place = known[{at.file_name(), static_cast<unsigned>(at.line())}];
+  thread_local std::unordered_map<key, engine::interned, hash> known;
+  engine::interned& place = known[{at.file_name(), static_cast<unsigned>(at.line())}];
   if (place.empty()) {
     const std::string_view file = at.file_name();
     place = std::string(file.substr(file.rfind('/') + 1)) + ":" + std::to_string(at.line());

@@ -19,6 +19,7 @@ engine::payload to_engine(payload&& value);
 engine::payload to_engine(const payload& value);
 /// Its content type points to interned text.
 payload to_sdk(const engine::payload& value);
+payload to_sdk(engine::payload&& value);
 
 pb::failure to_engine(const failure& why);
 failure to_sdk(const pb::failure& why, const std::string& run = {});
@@ -36,7 +37,7 @@ void raise(const absl::Status& status, const std::string& run = {});
 void check_value(std::string_view what, std::string_view name, std::size_t bytes);
 
 /// "orders.cpp:41"; empty for a location with line 0.
-std::string place_of(const std::source_location& at);
+engine::interned place_of(const std::source_location& at);
 
 inline std::int64_t micros(time_point at) {
   return std::chrono::duration_cast<std::chrono::microseconds>(at.time_since_epoch()).count();

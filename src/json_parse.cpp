@@ -16,12 +16,15 @@ using boost::json::string_view;
 /// (boost::json before 1.83 isn't exact; goes when 1.83 is the oldest we build with.)
 class exact_handler {
  public:
+  explicit exact_handler(boost::json::storage_ptr kept_in)
+      : values_({}, room_, sizeof room_), kept_in_(std::move(kept_in)) {}
+
   static constexpr std::size_t max_object_size = static_cast<std::size_t>(-1);
   static constexpr std::size_t max_array_size = static_cast<std::size_t>(-1);
   static constexpr std::size_t max_key_size = static_cast<std::size_t>(-1);
   static constexpr std::size_t max_string_size = static_cast<std::size_t>(-1);
 
-  bool on_document_begin(error_code&) { return values_.reset(), true; }
+  bool on_document_begin(error_code&) { return values_.reset(kept_in_), true; }
   bool on_document_end(error_code&) { return true; }
   bool on_object_begin(error_code&) { return true; }
   bool on_object_end(std::size_t n, error_code&) { return values_.push_object(n), true; }
@@ -61,16 +64,18 @@ class exact_handler {
   boost::json::value release() { return values_.release(); }
 
  private:
+  unsigned char room_[1024];  // of the stack, while it is small
   boost::json::value_stack values_;
+  boost::json::storage_ptr kept_in_;
   std::string number_;
 };
 
 }  // namespace
 
-boost::json::value parse_json(std::string_view text) {
+boost::json::value parse_json(std::string_view text, boost::json::storage_ptr kept_in) {
   boost::json::parse_options options;
   options.max_depth = depth_max + 8;  // what was written can be read
-  boost::json::basic_parser<exact_handler> parser(options);
+  boost::json::basic_parser<exact_handler> parser(options, std::move(kept_in));
   error_code problem;
   std::size_t read = parser.write_some(false, text.data(), text.size(), problem);
   if (!problem && read < text.size()) problem = boost::json::error::extra_data;

@@ -26,11 +26,12 @@ live_run::~live_run() {
 
 // ---- driven by the worker ----
 
-void live_run::deliver(const engine::event& what) {
+void live_run::deliver(engine::event what) {
   position_ = what.position;
   ordinal_ = 0;
-  machine_.deliver(what);
-  if (what.kind == engine::event_kind::run_started && machine_.code_runs()) start_root();
+  const engine::event_kind kind = what.kind;
+  machine_.deliver(std::move(what));
+  if (kind == engine::event_kind::run_started && machine_.code_runs()) start_root();
   run_code();
 }
 
@@ -165,7 +166,7 @@ engine::request live_run::translate(request& what) const {
 
 slot live_run::issue(request&& what) {
   FERMATA_CHECK(!evicting_, "{}: a destructor called the context while its run left memory",
-                place_of(what.where));
+                place_of(what.where).str());
   check_value("the input", what.name, what.input.bytes.size());
   if (what.kind == op_kind::tag && what.input.bytes.size() > engine::limits::tag_value_max)
     throw failure("the value of tag '" + std::string(what.name) + "' has " +
@@ -274,7 +275,7 @@ void live_run::undecodable(slot op, std::string_view why) noexcept {
   const std::string subject =
       op == 0 ? "the input of workflow '" + machine_.workflow() + "'"
               : "the result of " + engine::describe(what.kind, what.name);
-  machine_.undecodable(subject + " can't be read: " + std::string(why), what.place);
+  machine_.undecodable(subject + " can't be read: " + std::string(why), what.place.str());
 }
 
 // ---- the rest of context ----

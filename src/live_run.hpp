@@ -45,7 +45,7 @@ class live_run final : public run_port {
   const engine::machine& machine() const noexcept { return machine_; }
 
   /// Delivers one committed event, then runs the code until every branch waits.
-  void deliver(const engine::event& what);
+  void deliver(engine::event what);
   void go_live();
   /// What the machine did by itself (a stop, the grace time) may have woken branches.
   void settle();

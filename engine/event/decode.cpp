@@ -54,7 +54,7 @@ absl::Status check_form(const run_id& run, const encoded_event& what) {
 /// One of the two payloads, as stored.
 struct part {
   std::string_view which;  // value, input
-  const std::string& content_type;
+  interned content_type;
   const std::string& stored;
   int codec;
   bool sensitive, erased, canonical;
@@ -162,7 +162,7 @@ absl::Status check_chain(const run_id& run, const chain_hash& before, const enco
   if (absl::Status status = read_bytes(run, what, input_of(what), input); !status.ok())
     return status;
   const chain_hash digest = digest_of(what, value, input);
-  if (!std::equal(digest.begin(), digest.end(), what.digest.begin(),
+  if (!std::equal(digest.begin(), digest.end(), what.digest.view().begin(),
                   [](std::uint8_t a, char b) { return a == static_cast<std::uint8_t>(b); })) {
     return damaged(run, what, "its payload isn't the one its digest was made from");
   }

@@ -86,9 +86,9 @@ std::string_view chained_envelope(const run_id& run, const chain_hash& before,
   out.integer(std::int64_t{what.at});
   out.text(what.operation);
   out.text(what.name);
-  out.text(what.place);
-  out.text(what.content_type);
-  out.text(what.input_content_type);
+  out.text(what.place.str());
+  out.text(what.content_type.str());
+  out.text(what.input_content_type.str());
   out.integer(what.key_id);
   out.integer(static_cast<std::uint8_t>(what.flags & flag::in_envelope));
   out.text(what.details);
@@ -115,9 +115,9 @@ chain_hash digest_of(const encoded_event& what, std::string_view value, std::str
   std::string& buffer = scratch(size);
   writer out(buffer.data());
   out.text(what.salt);
-  out.text(what.content_type);
+  out.text(what.content_type.str());
   out.text(value);
-  out.text(what.input_content_type);
+  out.text(what.input_content_type.str());
   out.text(input);
   return first_half(sha256({buffer.data(), size}));
 }

@@ -69,11 +69,12 @@ std::optional<ulid> ulid::parse(std::string_view text26) noexcept {
   return id;
 }
 
-std::string ulid::text() const {
-  std::string out(text_size, '0');
+namespace {
+void append(std::string& out, std::string_view prefix, const std::array<std::uint8_t, 16>& bytes) {
+  std::size_t next = out.size() + prefix.size();
+  out.append(prefix).append(text_size, '0');
   std::uint32_t bits = 0;
   int held = 2;
-  std::size_t next = 0;
   for (const std::uint8_t byte : bytes) {
     bits = (bits << 8 | byte) & 0x1fff;
     for (held += 8; held >= 5;) {
@@ -81,12 +82,21 @@ std::string ulid::text() const {
       out[next++] = alphabet[bits >> held & 31];
     }
   }
+}
+
+std::string text_of(std::string_view prefix, const std::array<std::uint8_t, 16>& bytes) {
+  std::string out;
+  out.reserve(prefix.size() + text_size);
+  append(out, prefix, bytes);
   return out;
 }
 
-std::string run_id::text() const { return "run_" + ulid::text(); }
-std::string message_id::text() const { return "msg_" + ulid::text(); }
-std::string worker_id::text() const { return "wrk_" + ulid::text(); }
+}  // namespace
+
+std::string ulid::text() const { return text_of("", bytes); }
+std::string run_id::text() const { return text_of("run_", bytes); }
+std::string message_id::text() const { return text_of("msg_", bytes); }
+std::string worker_id::text() const { return text_of("wrk_", bytes); }
 
 std::optional<run_id> run_id::parse(std::string_view text) noexcept {
   const std::optional<ulid> id = parse_after("run_", text);
@@ -107,17 +117,11 @@ run_id child_run_id(const run_id& parent, std::string_view operation, time_us no
 
 std::string idempotency_key(const run_id& origin, std::string_view operation,
                             std::string_view step_name) {
-  return fmt::format("{}/{}/{}", origin.text(), operation, step_name);
+  std::string key;
+  key.reserve(4 + text_size + 2 + operation.size() + step_name.size());
+  append(key, "run_", origin.bytes);
+  key.append(1, '/').append(operation).append(1, '/').append(step_name);
+  return key;
 }
 
 }  // namespace fermata::engine
-
-std::size_t std::hash<fermata::engine::ulid>::operator()(
-    const fermata::engine::ulid& id) const noexcept {
-  // The last eight bytes are chance already; the first tell ids made by hand apart, in tests.
-  std::uint64_t high = 0;
-  std::uint64_t low = 0;
-  std::memcpy(&high, id.bytes.data(), 8);
-  std::memcpy(&low, id.bytes.data() + 8, 8);
-  return static_cast<std::size_t>((high ^ low) * 0x9e3779b97f4a7c15 ^ low >> 29);
-}

@@ -91,12 +91,12 @@ std::uint64_t machine::random(slot branch) {
   return siphash24(seed_, fmt::format("{}#{}", b.id, ++b.inner->drawn));
 }
 
-bool machine::patched(slot branch, std::string_view change, std::string_view place) {
+bool machine::patched(slot branch, std::string_view change, interned place) {
   operation op;
   op.kind = operation_kind::marker;
   op.branch = branch;
   op.name = std::string(change);
-  op.place = std::string(place);
+  op.place = place;
   if (auto known = markers_.find(change); known != markers_.end()) {
     // The first answer holds for the whole run; a recorded one is compared the first time only.
     if (!std::exchange(known->second.compared, true)) (void)ask_command(event_kind::marker, op);

@@ -24,7 +24,7 @@ struct attempt_start {
   payload input;
   step_plan plan;           // its timeout already bounded by give_up_after
   bool alone = false;       // suspected of killing its process: no other attempt beside it
-  std::string place;
+  interned place;
 };
 
 /// An event to append, with what goes along in the same transaction.

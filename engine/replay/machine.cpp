@@ -53,7 +53,7 @@ void machine::foresee(const event& command) {
   recorded_.push_back(std::move(f));
 }
 
-void machine::deliver(const event& what) {
+void machine::deliver(event what) {
   if (!mismatch_.empty()) return;
   FERMATA_CHECK(what.position == delivered_ + 1, "run {}: event {} was delivered after event {}",
                 options_.run.text(), what.position, delivered_);
@@ -111,7 +111,7 @@ void machine::deliver_command(const event& what) {
           .differs = "order"});
 }
 
-void machine::deliver_outcome(const event& what) {
+void machine::deliver_outcome(event& what) {
   if (what.kind == event_kind::signal_received) return deliver_signal(what);
   if (what.kind == event_kind::cancel_received) return deliver_cancel(what);
   if (fold_only_ && !failing_) return;
@@ -153,7 +153,7 @@ void machine::deliver_note(const event& what) {
 }
 
 slot machine::find(std::string_view id) const {
-  auto found = by_id_.find(std::string(id));
+  auto found = by_id_.find(absl::string_view(id.data(), id.size()));
   return found == by_id_.end() ? 0 : found->second;
 }
 
@@ -175,9 +175,9 @@ std::string_view difference_of(const event& what, const operation& op) {
 }
 }  // namespace
 
-/// The operation that an outcome answers; null when the outcome means nothing any more, or when the
-/// code has changed (then `difference` says how).
-operation* machine::expect(const event& what) {
+/// The operation that an outcome answers; 0 when the outcome means nothing any more, or when the code
+/// has changed (then `difference` says how).
+slot machine::expect(const event& what) {
   const slot found = find(what.operation);
   if (found == 0) {
     differ({.position = what.position,
@@ -187,7 +187,7 @@ operation* machine::expect(const event& what) {
             .asked = {},
             .asked_place = {},
             .differs = "order"});
-    return nullptr;
+    return 0;
   }
   operation& op = ops_[found];
   if (const std::string_view differs = difference_of(what, op); !differs.empty()) {
@@ -198,9 +198,9 @@ operation* machine::expect(const event& what) {
             .asked = describe(op.kind, op.name),
             .asked_place = op.place,
             .differs = std::string(differs)});
-    return nullptr;
+    return 0;
   }
-  return op.how == settled::pending ? &op : nullptr;
+  return op.how == settled::pending ? found : 0;
 }
 
 void machine::differ(mismatch&& what) {

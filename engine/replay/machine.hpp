@@ -6,6 +6,8 @@
 #include "engine/replay/mismatch.hpp"
 #include "engine/replay/operation.hpp"
 
+#include <absl/container/flat_hash_map.h>
+
 #include <cstdint>
 #include <map>
 #include <set>
@@ -52,7 +54,7 @@ class machine {
   void history_ends_at(position_t last) noexcept { history_end_ = last; }
   position_t history_end() const noexcept { return history_end_; }
   /// One committed event. Afterwards run the code for `take_settled`, then call `stand`.
-  void deliver(const event& what);
+  void deliver(event what);
   /// The code has run until it waits everywhere.
   void stand();
   /// All history is delivered: from here on attempts start. What is delivered from now on is what
@@ -71,7 +73,7 @@ class machine {
   void cancel(slot op);
   /// A branch's frames were destroyed: it is cancelled without being told.
   void drop(slot op);
-  bool patched(slot branch, std::string_view change, std::string_view place);
+  bool patched(slot branch, std::string_view change, interned place);
   std::uint64_t random(slot branch);
   time_us now() const noexcept { return now_; }
   void observe(slot op) { ops_[op].observed = true; }
@@ -111,6 +113,8 @@ class machine {
   /// process of its own. Nothing of the operation starts before the note is delivered.
   void crashed(std::string_view operation, int number, int signal, std::string_view backtrace,
                std::string_view worker, bool alone);
+  /// False when it is known that no child was started.
+  bool may_have_children() const noexcept { return fold_only_ || child_asked_; }
   /// The grace time, which begins with `stands().finishing`, is over: what is in flight is abandoned.
   void grace_over();
 
@@ -142,13 +146,14 @@ class machine {
     undo_plan undo;
     payload input;
     std::string undoes;
-    std::string place;
+    interned place;
   };
   static compensation registered_by(const event& what);
   struct foreseen {
     position_t position;
     event_kind kind;
-    std::string operation, name, place;
+    std::string operation, name;
+    interned place;
     std::uint64_t input_hash, input_type;
     time_us due;
     run_id child;
@@ -167,13 +172,13 @@ class machine {
   // machine.cpp
   void deliver_start(const event& what);
   void deliver_command(const event& what);
-  void deliver_outcome(const event& what);
+  void deliver_outcome(event& what);
   void deliver_note(const event& what);
   void deliver_end(const event& what);
   slot add(operation&& op);
   std::string next_id(slot branch);
   slot find(std::string_view id) const;
-  operation* expect(const event& what);
+  slot expect(const event& what);
   void settle(slot op, settled how);
   void fail(slot op, const pb::failure& why);
   event make(event_kind kind, const operation& op) const;
@@ -196,10 +201,11 @@ class machine {
   void ask_send(slot op, request& what);
   void ask_written(slot op);
   void ask_compensation(slot op, const undo_plan& undo, payload input, std::string undoes);
-  void deliver_step(const event& what);
+  event outcome_with(const operation& op, payload&& input, int number, time_us started) const;
+  void deliver_step(event& what);
   void deliver_timer(const event& what);
   void deliver_signal(const event& what);
-  void deliver_child(const event& what);
+  void deliver_child(event& what);
   void deliver_cancel(const event& what);
   void deliver_attempt(const event& what);
   void deliver_compensation(const event& what);
@@ -264,7 +270,7 @@ class machine {
 
   // What the code asked.
   numbered<operation> ops_;
-  std::unordered_map<std::string, slot> by_id_;
+  absl::flat_hash_map<std::string, slot> by_id_;
   std::map<std::string, queue<slot>, std::less<>> waiting_;  // receives, oldest first
   std::vector<compensation> compensations_;  // not yet undone
   int compensated_ = 0;  // c.n
@@ -296,6 +302,7 @@ class machine {
   time_us clock_ = 0;
   bool live_ = false;
   bool grace_over_ = false;
+  bool child_asked_ = false;
   std::uint64_t produced_count_ = 0;
   std::uint64_t landed_ = 0;
   std::uint64_t gate_ = 0;

@@ -55,7 +55,7 @@ struct undo_plan {
 struct request {
   operation_kind kind = operation_kind::step;
   std::string name;
-  std::string place;
+  interned place;
   payload input;
   step_plan plan = {};
   child_plan child = {};
@@ -104,7 +104,7 @@ struct operation {
   slot branch = 0;            // that issued it
   std::string id;             // "7", "3.2", "c.1"; empty: the root
   std::string name;
-  std::string place;
+  interned place;
   payload input;
   std::uint64_t input_hash = 0;
   time_us issued_at = 0;

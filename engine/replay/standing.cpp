@@ -29,7 +29,7 @@ std::string wait_of(const operation& op) {
                         op.step->next_due != 0 ? " at " + instant(op.step->next_due) : "",
                         op.step->last_failure.message());
   if (op.is_work() && op.step->refused) text += ", which no worker here can carry out now";
-  if (!op.place.empty()) text += " (" + op.place + ")";
+  if (!op.place.empty()) text += " (" + op.place.str() + ")";
   return text;
 }
 }  // namespace

@@ -35,6 +35,7 @@ struct append {
   std::vector<start_request> children;  // their start requests, in the same transaction
   std::vector<message> messages;        // to other chains
   fermata::engine::then then = fermata::engine::then::keep;
+  bool may_have_children = true;        // of an end: false when it is known that none was started
   std::optional<std::string> waits;
   std::optional<std::string> status;
   std::optional<attention> attention;

@@ -46,6 +46,7 @@ struct codec {
     requires detail::json_writable<T>
   {
     std::string out;
+    out.reserve(128);
     detail::write(out, value);
     return out;
   }
@@ -54,7 +55,8 @@ struct codec {
   static T decode(std::string_view bytes)
     requires detail::json_writable<T>
   {
-    return detail::read<T>(detail::parse_json(bytes));
+    return detail::with_json(bytes,
+                             [](const boost::json::value& from) { return detail::read<T>(from); });
   }
 };
 

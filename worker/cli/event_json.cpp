@@ -179,7 +179,7 @@ json::object event_json(const engine::run_id& run, const engine::event& what, co
   out["class"] = class_text(engine::class_of(what.kind));
   out["operation"] = what.operation;
   out["name"] = what.name;
-  out["place"] = what.place;
+  out["place"] = what.place.str();
   out["epoch"] = what.epoch;
   if (what.value.present()) out["value"] = payload_json(what.value, how);
   if (what.input.present()) out["input"] = payload_json(what.input, how);

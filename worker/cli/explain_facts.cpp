@@ -67,7 +67,7 @@ class folding {
     op.kind = kind;
     op.operation = what.operation;
     op.name = clean(what.name);
-    op.place = clean(what.place);
+    op.place = clean(what.place.str());
     op.since = what.at;
     return op;
   }
@@ -77,7 +77,7 @@ class folding {
     in_flight& op =
         open_.contains(what.operation) ? open_[what.operation] : begin(what, in_flight::what::step);
     if (!d.step().empty()) op.name = clean(d.step());
-    if (!what.place.empty()) op.place = clean(what.place);
+    if (!what.place.empty()) op.place = clean(what.place.str());
     if (!d.queue().empty()) op.queue = clean(d.queue());
     op.executing = what.kind == event_kind::attempt_started;
     if (what.kind == event_kind::attempt_failed || what.kind == event_kind::attempt_crashed) {

@@ -56,9 +56,9 @@ std::string base64(std::string_view bytes) {
 }
 
 bool is_json(const engine::payload& value) {
-  return value.content_type.find("json") != std::string::npos;
+  return value.content_type.str().find("json") != std::string::npos;
 }
-bool is_text(const engine::payload& value) { return value.content_type.starts_with("text/"); }
+bool is_text(const engine::payload& value) { return value.content_type.str().starts_with("text/"); }
 
 std::string hidden(const engine::payload& value, bool reveal) {
   if (value.erased) return "‹erased›";
@@ -110,14 +110,14 @@ json::value payload_json(const engine::payload& value, const showing& how) {
     json::value parsed = json::parse(value.bytes, problem, {}, {.max_depth = 512});
     if (!problem) return parsed;
   }
-  return {{"content_type", value.content_type}, {"base64", base64(value.bytes)}};
+  return {{"content_type", value.content_type.str()}, {"base64", base64(value.bytes)}};
 }
 
 std::string payload_text(const engine::payload& value, bool reveal) {
   if (!value.present()) return {};
   if (std::string mask = hidden(value, reveal); !mask.empty()) return mask;
   if (is_json(value) || is_text(value)) return clean(value.bytes);
-  return fmt::format("‹{}, {}›", clean(value.content_type),
+  return fmt::format("‹{}, {}›", clean(value.content_type.str()),
                      bytes_text(static_cast<std::int64_t>(value.bytes.size())));
 }
 

@@ -117,7 +117,7 @@ class event_table {
                              details_cell(told),
                              {span(told.took_us)},
                              {span(told.waited_us)},
-                             {clean(one.what.place), tint::dim}});
+                             {clean(one.what.place.str()), tint::dim}});
     }
     rows_.push_back(std::move(row));
   }
@@ -239,12 +239,12 @@ boost::json::object raw_json(const engine::run_id& run, const engine::encoded_ev
   out["at"] = stored.at;
   out["operation"] = stored.operation;
   out["name"] = stored.name;
-  out["place"] = stored.place;
+  out["place"] = stored.place.str();
   out["flags"] = stored.flags;
   out["codec"] = stored.codec;
-  out["content_type"] = stored.content_type;
+  out["content_type"] = stored.content_type.str();
   out["value_bytes"] = stored.value.size();
-  out["input_content_type"] = stored.input_content_type;
+  out["input_content_type"] = stored.input_content_type.str();
   out["input_bytes"] = stored.input.size();
   out["digest"] = hex(stored.digest);
   out["details"] = hex(stored.details);

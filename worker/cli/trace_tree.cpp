@@ -94,7 +94,7 @@ class folding {
     }
     trace_node& n = nodes_[at->second];
     if (!what.name.empty()) n.name = clean(what.name);
-    if (!what.place.empty()) n.place = clean(what.place);
+    if (!what.place.empty()) n.place = clean(what.place.str());
     n.how = how;
     return n;
   }
@@ -104,7 +104,7 @@ class folding {
     n.how = how;
     n.note = std::move(note);
     n.since = what.at;
-    n.place = clean(what.place);
+    n.place = clean(what.place.str());
   }
   void finish(const engine::event& what, standing how, std::string note) {
     const auto at = index_.find(what.operation);

@@ -27,7 +27,6 @@ class live_attempt final : public detail::attempt_port {
           beat write)
       : start_(std::move(start)),
         run_(run),
-        run_text_(run.text()),
         epoch_(epoch),
         write_(std::move(write)),
         context_(*this) {}
@@ -38,7 +37,10 @@ class live_attempt final : public detail::attempt_port {
   std::string_view key() const override { return start_.key; }
   std::string_view undoes() const override { return start_.undoes; }
   std::uint64_t epoch() const override { return epoch_; }
-  std::string_view run_id() const override { return run_text_; }
+  std::string_view run_id() const override {
+    std::call_once(text_made_, [this] { run_text_ = run_.text(); });
+    return run_text_;
+  }
   std::stop_token stop_token() const override { return stop_.get_token(); }
   void heartbeat(detail::payload&& details) override;
   const detail::payload* last_heartbeat() const override {
@@ -52,6 +54,8 @@ class live_attempt final : public detail::attempt_port {
   }
 
   const engine::attempt_start& start() const noexcept { return start_; }
+  /// For the body; `start` is without it afterwards.
+  engine::payload take_input() { return std::move(start_.input); }
   const engine::run_id& run() const noexcept { return run_; }
   step_context& context() noexcept { return context_; }
   void stop() { stop_.request_stop(); }
@@ -67,20 +71,22 @@ class live_attempt final : public detail::attempt_port {
   std::int64_t deadline_us = 0;  // steady
   detail::live_run::local_op local;
   engine::slot slot = 0;
+  std::size_t among_running = 0;  // its place there
 
   // Set before it starts.
   std::optional<detail::payload> saved_beat;
   std::function<std::int64_t()> steady_now;
 
  private:
-  const engine::attempt_start start_;
+  engine::attempt_start start_;
   const engine::run_id run_;
-  const std::string run_text_;
   const engine::epoch_t epoch_;
   const beat write_;
   step_context context_;
   std::stop_source stop_;
   std::atomic<std::int64_t> last_beat_us_ = 0;
+  mutable std::once_flag text_made_;
+  mutable std::string run_text_;
   std::mutex mutex_;
   std::int64_t written_us_ = 0;  // guarded by mutex_
 };

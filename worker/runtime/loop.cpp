@@ -137,7 +137,7 @@ void run_loop::mark(active& run) {
 void run_loop::check_deadlines() {
   const std::int64_t now = journal_.time().steady_now_us();
   if (now < check_at_) return;
-  for (const std::shared_ptr<live_attempt>& a : std::vector(running_.begin(), running_.end())) {
+  for (const std::shared_ptr<live_attempt>& a : std::vector(running_)) {
     if (a->answered) continue;
     const std::int64_t silence = a->start().plan.heartbeat_timeout_ms * 1000;
     if (a->deadline_us != 0 && now >= a->deadline_us)
@@ -264,7 +264,7 @@ void run_loop::forget(const engine::run_id& id) {
   if (run.committing) run.to_commit.push_back(run.committing->what);
   for (const std::shared_ptr<live_attempt>& a : run.to_commit) {
     a->leave_frame();
-    running_.erase(a);
+    no_longer_running(*a);
     if (a->start().alone) alone_ = false;
   }
   finishing_.erase(id);
@@ -273,7 +273,7 @@ void run_loop::forget(const engine::run_id& id) {
 }
 
 bool run_loop::idle() const {
-  return running_.empty() && !append_under_way_ && again_.empty() && dirty_.empty() &&
+  return running_.empty() && batches_under_way_ == 0 && again_.empty() && dirty_.empty() &&
          to_append_.empty();
 }
 

@@ -11,6 +11,8 @@
 #include "worker/runtime/registry.hpp"
 #include "worker/runtime/step_pool.hpp"
 
+#include <absl/container/flat_hash_map.h>
+
 #include <atomic>
 #include <deque>
 #include <list>
@@ -136,7 +138,7 @@ class run_loop final : public detail::local_worker {
     std::vector<std::uint64_t> consuming;           // … by the append under way
     std::vector<engine::message> told;              // messages of an end, should it be refused
     bool parking = false;                           // the append under way
-    std::map<std::string, std::shared_ptr<live_attempt>> attempts;  // by operation
+    absl::flat_hash_map<std::string, std::shared_ptr<live_attempt>> attempts;  // by operation
     std::int64_t grace_until = 0;                   // steady
     std::list<active*>::iterator used;              // in lru_
     bool listed = false;
@@ -146,6 +148,7 @@ class run_loop final : public detail::local_worker {
     engine::batch batch;
     std::vector<engine::run_id> runs;
     std::int64_t sent = 0;  // boot time
+    bool claims = false;
   };
   struct admission {
     engine::start_item item;
@@ -177,7 +180,7 @@ class run_loop final : public detail::local_worker {
   bool make_live(active& run);
   bool load(active& run);
   bool damaged(active& run, std::string_view how);
-  bool replay(active& run, const std::vector<engine::event>& history);
+  bool replay(active& run, std::vector<engine::event>&& history);
   void feed(active& run, engine::claimed& found);
   std::string report_of(const active& run) const;
   void quarantine(active& run, std::string_view what);
@@ -188,6 +191,7 @@ class run_loop final : public detail::local_worker {
   // loop_appends.cpp
   bool flush();
   void keep_writer_busy();
+  bool worth_a_batch(std::size_t at_least) const;
   commit_answer collect();
   void submit(commit_answer&& made);
   std::optional<engine::claim_request> claim_request_now();
@@ -212,6 +216,8 @@ class run_loop final : public detail::local_worker {
   void dispatch();
   step_pool::task task_of(active& run, std::shared_ptr<live_attempt> what);
   void execute(live_attempt& what, attempt_done& to);
+  void now_running(const std::shared_ptr<live_attempt>& what);
+  void no_longer_running(const live_attempt& what);
   void finish(attempt_done&& what);
   void report(active& run, live_attempt& what, engine::attempt_end&& end);
   void time_out(live_attempt& what, std::string_view why);
@@ -227,7 +233,7 @@ class run_loop final : public detail::local_worker {
   loop_outside& outside_;
 
   // Touched only on the loop's thread.
-  std::unordered_map<engine::run_id, std::unique_ptr<active>> runs_;
+  absl::flat_hash_map<engine::run_id, std::unique_ptr<active>, std::hash<engine::run_id>> runs_;
   std::list<active*> lru_;  // with frames; the least used first
   std::vector<engine::run_id> dirty_;
   std::vector<engine::run_id> to_append_;
@@ -235,9 +241,10 @@ class run_loop final : public detail::local_worker {
   std::vector<engine::append> spare_appends_; // empty: memory for the next batch
   std::set<engine::run_id> finishing_;
   std::vector<std::shared_ptr<live_attempt>> backlog_;
-  std::set<std::shared_ptr<live_attempt>> running_;
+  std::vector<std::shared_ptr<live_attempt>> running_;
   bool alone_ = false;              // an attempt that must be alone is running
-  bool append_under_way_ = false;   // a batch is with the writer
+  int batches_under_way_ = 0;       // with the writer: one is written, one waits for its turn
+  bool claim_under_way_ = false;
   std::vector<commit_answer> again_;  // batches that couldn't be written
   std::int64_t again_at_ = 0;
   std::int64_t trouble_since_ = 0;

@@ -96,6 +96,7 @@ void run_loop::build_append(active& run, engine::append& to) {
     if (p.consumes != 0) to.consumed.push_back(p.consumes);
     if (engine::class_of(e.kind) == engine::event_class::end) {
       to.then = engine::then::end;
+      to.may_have_children = run.live->machine().may_have_children();
       run.told = to.messages;
     }
     run.under_way.push_back(std::move(e));
@@ -185,19 +186,21 @@ run_loop::commit_answer run_loop::collect() {
     made.runs.push_back(id);
   }
   to_append_ = std::move(later);
-  made.batch.claim = claim_request_now();
+  if (!claim_under_way_) made.batch.claim = claim_request_now();
+  made.claims = made.batch.claim.has_value();
+  claim_under_way_ = claim_under_way_ || made.claims;
   made.batch.worker = worker_;
   made.sent = store_.boot_now();
   return made;
 }
 
 bool run_loop::flush() {
-  if (append_under_way_ || !again_.empty()) return false;
+  if (!worth_a_batch(0)) return false;
   commit_answer made = collect();
   if (made.batch.empty()) return false;
   const std::size_t appends = made.batch.appends.size();
   const bool idle = appends <= inline_appends && running_.size() + backlog_.size() <= appends;
-  if (options_.inline_commits || idle) {
+  if (batches_under_way_ == 0 && (options_.inline_commits || idle)) {
     if (auto answer = journal_.writer().try_commit(made.batch)) {
       made.answer = std::move(*answer);
       take_answer(std::move(made));
@@ -209,23 +212,32 @@ bool run_loop::flush() {
 }
 
 void run_loop::submit(commit_answer&& made) {
-  append_under_way_ = true;
+  ++batches_under_way_;
   journal_.writer().submit(
-      std::move(made.batch), [this, runs = std::move(made.runs), sent = made.sent](
-                                 engine::writer::answer answer, engine::batch&& back) mutable {
+      std::move(made.batch),
+      [this, runs = std::move(made.runs), sent = made.sent, claims = made.claims](
+          engine::writer::answer answer, engine::batch&& back) mutable {
         post(std::make_unique<commit_answer>(std::move(answer), std::move(back), std::move(runs),
-                                             sent));
+                                             sent, claims));
       });
 }
 
-/// While one half of the runs is being written, the other half is worked on: as soon as half of them
-/// have something to write they are sent, whatever mail there still is.
+/// Whether so many appends may be sent now. While the writer has a batch, another may wait for it, so
+/// that it needn't wait for the loop; a small one would only make the commits smaller.
+bool run_loop::worth_a_batch(std::size_t at_least) const {
+  if (!again_.empty() || batches_under_way_ >= 2) return false;
+  if (batches_under_way_ == 1) at_least = std::max({at_least, inline_appends * 2, owned_.load() / 3});
+  return to_append_.size() >= at_least;
+}
+
+/// While some of the runs are being written, others are worked on: as soon as a third of them have
+/// something to write they are sent, whatever mail there still is.
 void run_loop::keep_writer_busy() {
-  if (options_.inline_commits || append_under_way_ || !again_.empty()) return;
-  const std::size_t half = std::max(inline_appends * 2, owned_.load() / 2);
-  if (dirty_.size() + to_append_.size() < half) return;
+  if (options_.inline_commits || batches_under_way_ >= 2 || !again_.empty()) return;
+  const std::size_t third = std::max(inline_appends * 2, owned_.load() / 3);
+  if (dirty_.size() + to_append_.size() < third) return;
   advance_dirty();
-  if (to_append_.size() < half) return;
+  if (!worth_a_batch(third)) return;
   if (commit_answer made = collect(); !made.batch.empty()) submit(std::move(made));
 }
 

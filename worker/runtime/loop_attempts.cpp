@@ -78,7 +78,7 @@ void run_loop::dispatch() {
     auto found = runs_.find(a->run());
     if (found == runs_.end() || !found->second->live) continue;
     alone_ = a->start().alone;
-    running_.insert(a);
+    now_running(a);
     a->running = true;
     a->started = now_;
     if (is_journal_transaction(*a)) {
@@ -139,7 +139,7 @@ step_pool::task run_loop::task_of(active& run, std::shared_ptr<live_attempt> a) 
         a->start().kind == engine::operation_kind::step &&
         std::holds_alternative<detail::async_body>(entry->body)) {
       return std::get<detail::async_body>(entry->body)(
-          outside_.io_context(), detail::to_sdk(a->start().input), a->context(),
+          outside_.io_context(), detail::to_sdk(a->take_input()), a->context(),
           [this, a](std::exception_ptr problem, detail::payload value) {
             attempt_done later;
             later.what = a;
@@ -160,7 +160,6 @@ void run_loop::execute(live_attempt& a, attempt_done& to) {
   const engine::attempt_start& start = a.start();
   const int place = box ? box->enter(a.run(), start.operation, start.name, start.number, start.alone)
                         : -1;
-  const std::string origin = start.key.substr(0, start.key.find('/'));
   auto in_database = [&](std::string_view database, const detail::type_facts& result,
                          const std::function<std::string(void*)>& body) {
     const detail::connector* how = serves_.database(database);
@@ -169,6 +168,7 @@ void run_loop::execute(live_attempt& a, attempt_done& to) {
                                 "to: call worker.connect before run [{}]",
                                 start.name, database, codes::not_connected.code),
                     {.type = "not_connected"});
+    const std::string origin = start.key.substr(0, start.key.find('/'));
     to.value = detail::to_engine(result.wrap((*how)(origin, start.operation, body)));
   };
   try {
@@ -180,7 +180,7 @@ void run_loop::execute(live_attempt& a, attempt_done& to) {
       });
     } else {
       const detail::step_entry& entry = *serves_.step(start.name);
-      const detail::payload input = detail::to_sdk(start.input);
+      const detail::payload input = detail::to_sdk(a.take_input());
       if (const auto* body = std::get_if<detail::transactional_body>(&entry.body))
         in_database(body->database, entry.result,
                     [&](void* handle) { return body->run(handle, input).bytes; });
@@ -194,9 +194,21 @@ void run_loop::execute(live_attempt& a, attempt_done& to) {
   if (box) box->leave(place);
 }
 
+void run_loop::now_running(const std::shared_ptr<live_attempt>& a) {
+  a->among_running = running_.size();
+  running_.push_back(a);
+}
+
+void run_loop::no_longer_running(const live_attempt& a) {
+  if (a.among_running >= running_.size() || running_[a.among_running].get() != &a) return;
+  running_.back()->among_running = a.among_running;
+  std::swap(running_[a.among_running], running_.back());
+  running_.pop_back();
+}
+
 void run_loop::finish(attempt_done&& done) {
   live_attempt& a = *done.what;
-  running_.erase(done.what);
+  no_longer_running(a);
   if (a.start().alone) alone_ = false;
   auto found = runs_.find(a.run());
   if (found == runs_.end() || a.answered) return;

@@ -19,9 +19,8 @@ constexpr std::size_t at_a_time = 32;  // runs that go on before their steps are
 /// The next batch first: while it is written, what has been written is worked off. Unless that brings
 /// claimed runs, which count for how many more are claimed.
 void run_loop::take_written(commit_answer&& what) {
-  append_under_way_ = false;
-  const bool claims = what.batch.claim || (what.answer.ok() && !what.answer->claimed.empty());
-  if (what.answer.ok() && !claims && !to_append_.empty() && again_.empty()) {
+  --batches_under_way_;
+  if (what.answer.ok() && !what.claims && worth_a_batch(1)) {
     if (commit_answer next = collect(); !next.batch.empty()) submit(std::move(next));
   }
   take_answer(std::move(what));
@@ -41,6 +40,7 @@ void run_loop::take_answer(commit_answer&& what) {
     again_.push_back(std::move(what));
     return;
   }
+  if (what.claims) claim_under_way_ = false;
   if (std::exchange(trouble_since_, 0) != 0)
     outside_.log(level::info, "the journal can be written again, work goes on");
   for (std::size_t i = 0; i < what.runs.size(); ++i) {
@@ -69,7 +69,7 @@ void run_loop::take_answer(commit_answer&& what) {
         break;
     }
   }
-  if (what.batch.claim || !what.answer->claimed.empty()) take_claimed(*what.answer, what.sent);
+  if (what.claims) take_claimed(*what.answer, what.sent);
   what.batch.appends.clear();
   if (spare_appends_.capacity() < what.batch.appends.capacity())
     spare_appends_ = std::move(what.batch.appends);
@@ -91,7 +91,7 @@ void run_loop::landed(active& run, engine::append_result& how) {
   const bool attended = run.attention != engine::attention::none;
   if (run.committing) {
     auto state = std::exchange(run.committing, nullptr);
-    running_.erase(state->what);
+    no_longer_running(*state->what);
     state->what->leave_frame();
     state->what->answered = true;
     run.attempts.erase(state->what->start().operation);
@@ -147,7 +147,7 @@ void run_loop::deliver(active& run) {
     return;
   }
   run_code(run, [&](detail::live_run& live) {
-    for (const engine::event& e : run.under_way) live.deliver(e);
+    for (engine::event& e : run.under_way) live.deliver(std::move(e));
   });
   run.under_way.clear();
   if (run.owned) return mark(run);

@@ -161,11 +161,11 @@ bool run_loop::load(active& run) {
       if (history.size() == run.head.position) break;
     }
   }
-  return make_live(run) && replay(run, history);
+  return make_live(run) && replay(run, std::move(history));
 }
 
 /// Delivers the history, then lets the run go on from where it stood.
-bool run_loop::replay(active& run, const std::vector<engine::event>& history) {
+bool run_loop::replay(active& run, std::vector<engine::event>&& history) {
   engine::machine& machine = run.live->machine();
   engine::position_t failing = 0;
   for (const engine::event& e : history)
@@ -180,7 +180,7 @@ bool run_loop::replay(active& run, const std::vector<engine::event>& history) {
     return false;
   }
   run_code(run, [&](detail::live_run& live) {
-    for (const engine::event& e : history) live.deliver(e);
+    for (engine::event& e : history) live.deliver(std::move(e));
     machine.set_time(now_);
     for (auto& [operation, a] : run.attempts) {
       a->slot = machine.slot_of(operation);
@@ -222,7 +222,7 @@ std::string run_loop::report_of(const active& run) const {
     text += fmt::format("\n{} {:>5}  {} {}{}", e->position == m.position ? '>' : ' ', e->position,
                         engine::text_of(e->kind), e->operation.empty() ? "" : e->operation + " ",
                         engine::describe(*e));
-    if (!e->place.empty()) text += " (" + e->place + ")";
+    if (!e->place.empty()) text += " (" + e->place.str() + ")";
   }
   return text;
 }

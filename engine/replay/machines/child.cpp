@@ -7,6 +7,7 @@
 namespace fermata::engine {
 
 void machine::ask_child(slot s, request& what) {
+  child_asked_ = true;
   foreseen was;
   if (!ask_command(event_kind::child_started, ops_[s], &was)) {
     ops_[s].child = was.child;
@@ -68,14 +69,14 @@ void machine::take_child_end(const message& what) {
   produce(std::move(made));
 }
 
-void machine::deliver_child(const event& what) {
-  operation* op = expect(what);
-  if (op == nullptr) return;
-  const slot s = find(what.operation);
+void machine::deliver_child(event& what) {
+  const slot s = expect(what);
+  if (s == 0) return;
+  operation& op = ops_[s];
   if (what.kind == event_kind::child_completed) {
-    op->value = what.value;
+    op.value = std::move(what.value);
     settle(s, settled::value);
-  } else if (op->cancel_asked &&
+  } else if (op.cancel_asked &&
              what.details.child_end().state() == static_cast<int>(run_state::cancelled)) {
     settle(s, settled::cancelled);
   } else {

@@ -48,7 +48,7 @@ step_plan from_details(const pb::step_options& o) {
 }
 
 std::string machine::key_of(const operation& op) const {
-  return fmt::format("{}/{}/{}", origin_.text(), op.id, op.name);
+  return idempotency_key(origin_, op.id, op.name);
 }
 
 void machine::ask_step(slot s, request& what) {
@@ -180,19 +180,23 @@ void machine::attempt_possible(slot s) {
 }
 
 event machine::outcome_of(slot s, int number, time_us started) const {
-  const operation& op = ops_[s];
+  return outcome_with(ops_[s], payload(ops_[s].input), number, started);
+}
+
+event machine::outcome_with(const operation& op, payload&& input, int number,
+                            time_us started) const {
   event e = make(event_kind::step_completed, op);
   pb::step_outcome& o = *e.details.mutable_step();
   o.set_operation_kind(static_cast<int>(op.kind));
   o.set_input_hash(op.input_hash);
-  o.set_input_type(op.input.type);
+  o.set_input_type(input.type);
   o.set_attempts(number);
   o.set_started_us(started);
   const time_us first = op.step->first_started;
   if (first != 0 && first != started) o.set_first_started_us(first);
-  if (op.input.present()) {
-    if (op.input.bytes.size() <= options_.record_input_max)
-      e.input = op.input;
+  if (input.present()) {
+    if (input.bytes.size() <= options_.record_input_max)
+      e.input = std::move(input);
     else
       o.set_input_left_out(true);
   }
@@ -221,7 +225,7 @@ void machine::attempt_ended(slot s, attempt_end&& end) {
     return want_start(s);
   if (op.step->first_started == 0) op.step->first_started = end.started;
   if (end.how == attempt_end::how_t::value) {
-    event e = outcome_of(s, end.number, end.started);
+    event e = outcome_with(op, std::move(op.input), end.number, end.started);
     e.details.mutable_step()->set_result_type(end.value.type);
     e.value = std::move(end.value);
     op.answered = true;
@@ -279,12 +283,11 @@ void machine::step_failed(slot s, const attempt_end& end) {
   produce(std::move(e));
 }
 
-void machine::deliver_step(const event& what) {
-  operation* op = expect(what);
-  if (op == nullptr) return;
-  const slot s = find(what.operation);
+void machine::deliver_step(event& what) {
+  const slot s = expect(what);
+  if (s == 0) return;
   if (what.kind == event_kind::step_completed) {
-    op->value = what.value;
+    ops_[s].value = std::move(what.value);
     settle(s, settled::value);
   } else if (what.kind == event_kind::step_cancelled) {
     settle(s, settled::cancelled);

@@ -86,10 +86,9 @@ void machine::timer_due(std::string_view operation, timer_purpose purpose) {
 }
 
 void machine::deliver_timer(const event& what) {
-  operation* op = expect(what);
-  if (op == nullptr) return;
-  settle(find(what.operation),
-         op->kind == operation_kind::receive ? settled::elapsed : settled::value);
+  const slot s = expect(what);
+  if (s == 0) return;
+  settle(s, ops_[s].kind == operation_kind::receive ? settled::elapsed : settled::value);
 }
 
 }  // namespace fermata::engine

@@ -20,6 +20,10 @@ struct attempt {
 };
 
 bool locate(attempt& at) {
+  // Of a run that is written to again the last event is looked for.
+  const bool again = std::ranges::any_of(
+      at.turn.pending, [&](const event_of& one) { return one.run == at.what.row; });
+  if (again || at.what.row == 0) insert_pending(at.turn);
   const run_head* head = at.what.row != 0 ? at.turn.heads.find(at.turn.db, at.what.row) : nullptr;
   at.row = at.what.row;
   if (head == nullptr || head->run != at.what.run) {
@@ -88,6 +92,7 @@ landing refusal(const attempt& at) {
 bool run_body(const attempt& at, append_result& result) {
   append& what = at.what;
   if (!what.body) return true;
+  insert_pending(at.turn);
   at.turn.db.script("SAVEPOINT body");
   absl::StatusOr<std::vector<encoded_event>> events = what.body(at.turn.db.handle());
   if (events.ok() && !dense(*events, what.after))
@@ -106,7 +111,7 @@ bool run_body(const attempt& at, append_result& result) {
 
 void write_events(const attempt& at) {
   for (const encoded_event& event : at.what.events) {
-    insert_event(at.turn.db, at.row, event);
+    at.turn.pending.push_back({at.row, &event});
     at.turn.latest = std::max(at.turn.latest, event.at);
   }
   if (at.what.events.empty()) return;
@@ -146,11 +151,16 @@ void set_attention(const attempt& at) {
 void write_row(const attempt& at) {
   const append& what = at.what;
   const run_changes& changes = what.changes;
-  if (!changes.state && !changes.ended && !changes.error && !what.waits && !what.status) return;
+  const bool ends = what.then == then::end;
+  if (!ends && !changes.state && !changes.ended && !changes.error && !what.waits && !what.status)
+    return;
   use update = at.turn.db.sql(
-      "UPDATE runs SET state = coalesce(?2, state), ended = coalesce(?3, ended), "
-      "error = coalesce(?4, error), waits = coalesce(?5, waits), status = coalesce(?6, status), "
-      "updated = ?7 WHERE id = ?1");
+      ends ? "UPDATE runs SET state = coalesce(?2, state), ended = coalesce(?3, ended), "
+             "error = coalesce(?4, error), waits = '', status = coalesce(?6, status), "
+             "updated = ?7, owner = 0 WHERE id = ?1"
+           : "UPDATE runs SET state = coalesce(?2, state), ended = coalesce(?3, ended), "
+             "error = coalesce(?4, error), waits = coalesce(?5, waits), "
+             "status = coalesce(?6, status), updated = ?7 WHERE id = ?1");
   const auto text = [&](const std::optional<std::string>& value) {
     if (value) {
       update.with(*value);
@@ -202,9 +212,6 @@ void set_owner(const attempt& at, std::int64_t owner, epoch_t epoch) {
 
 void end_run(const attempt& at) {
   unmark(at.turn, at.row);
-  at.turn.db.sql("UPDATE runs SET owner = 0, waits = '', updated = ?2 WHERE id = ?1")
-      .with(at.row, at.turn.now)
-      .run();
   if (!at.what.changes.all_timers_removed)
     apply_changes(at.turn, at.row, at.head.space, {.all_timers_removed = true});
   at.turn.heads.erase(at.row);
@@ -247,7 +254,8 @@ void write(const attempt& at, append_result& result) {
   if (what.then == then::end) end_run(at);
 
   for (const start_request& child : what.children) insert_child(at.turn, child);
-  if (what.then == then::end) result.left_children = list_for_closing(at);
+  if (what.then == then::end)
+    result.left_children = what.may_have_children && list_for_closing(at);
   send(at, result);
   if (!what.logs.empty()) keep_logs(at.turn.db, at.row, what.logs);
 
@@ -273,6 +281,11 @@ void answer_again(const attempt& at, append_result& result) {
 }
 
 }  // namespace
+
+void insert_pending(turn& turn) {
+  insert_events(turn.db, turn.pending);
+  turn.pending.clear();
+}
 
 append_result apply_append(turn& turn, append&& what) {
   append_result result;

@@ -27,6 +27,15 @@ std::int64_t interner::id_of(std::string_view text) {
   return id;
 }
 
+std::int64_t interner::id_of_shared(const interned& text) {
+  if (text.empty()) return 0;
+  if (const auto known = shared_ids_.find(&text.str()); known != shared_ids_.end())
+    return known->second;
+  const std::int64_t id = id_of(std::string_view(text.str()));
+  shared_ids_.emplace(&text.str(), id);
+  return id;
+}
+
 std::optional<std::int64_t> interner::find(std::string_view text) {
   if (text.empty()) return 0;
   if (const auto known = ids_.find(text); known != ids_.end()) return known->second;
@@ -48,16 +57,30 @@ std::string interner::text(std::int64_t id) {
   return found;
 }
 
+interned interner::shared(std::int64_t id) {
+  if (id == 0) return {};
+  if (const auto known = shared_.find(id); known != shared_.end()) return known->second;
+  interned found = text(id);
+  if (texts_.contains(id)) shared_.emplace(id, found);
+  return found;
+}
+
 void interner::remember(std::int64_t id, std::string_view text) {
   if (added_.empty() && ids_.size() >= remembered_max) {
     ids_.clear();
     texts_.clear();
+    shared_ids_.clear();
+    shared_.clear();
   }
   ids_.emplace(text, id);
   texts_.emplace(id, text);
 }
 
 void interner::rolled_back() {
+  if (!added_.empty()) {
+    shared_ids_.clear();
+    shared_.clear();
+  }
   for (const std::int64_t id : added_) {
     if (const auto known = texts_.find(id); known != texts_.end()) {
       ids_.erase(known->second);

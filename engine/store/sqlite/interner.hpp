@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "engine/event/texts.hpp"
+
+#include <absl/container/flat_hash_map.h>
+
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -27,9 +31,11 @@ class interner {
 
   /// The id; the text is added when it is new. Only within a write transaction.
   std::int64_t id_of(std::string_view text);
+  std::int64_t id_of_shared(const interned& text);
   /// The id, if the text is known to the journal.
   std::optional<std::int64_t> find(std::string_view text);
   std::string text(std::int64_t id);
+  interned shared(std::int64_t id);
 
   void committed() { added_.clear(); }
   /// Forgets what the transaction added: the ids will go to other texts.
@@ -48,6 +54,9 @@ class interner {
   statements sql_;
   std::unordered_map<std::string, std::int64_t, hash, std::equal_to<>> ids_;
   std::unordered_map<std::int64_t, std::string> texts_;
+  // Of texts that are shared: found by address.
+  absl::flat_hash_map<const std::string*, std::int64_t> shared_ids_;
+  absl::flat_hash_map<std::int64_t, interned> shared_;
   std::vector<std::int64_t> added_;  // by the open transaction
 };
 

@@ -4,6 +4,7 @@
 #include "engine/store/records.hpp"
 #include "engine/store/sqlite/connection.hpp"
 
+#include <span>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -18,6 +19,12 @@ namespace fermata::engine::sqlite {
 extern const std::string event_columns;  // of `events e`
 encoded_event read_event(connection& db, use& row, std::int64_t run);
 void insert_event(connection& db, std::int64_t run, const encoded_event& what);
+/// In this order, several by one statement, which costs half as much.
+struct event_of {
+  std::int64_t run = 0;
+  const encoded_event* what = nullptr;
+};
+void insert_events(connection& db, std::span<const event_of> all);
 /// When the newest event was recorded; 0: there is none. Times are told by the journal, and a
 /// damaged one must not move it: one that lies ahead of `wall` counts when its checksum fits.
 time_us newest_time(connection& db, time_us wall);

@@ -49,12 +49,12 @@ encoded_event read_event(connection& db, use& row, std::int64_t run) {
   what.at = row.integer(3);
   what.operation = row.text(4);
   what.name = db.names.text(row.integer(5));
-  what.place = db.places.text(row.integer(6));
+  what.place = db.places.shared(row.integer(6));
   what.flags = narrow<std::uint8_t>(row.integer(7), fits);
   what.codec = narrow<std::uint8_t>(row.integer(8), fits);
   what.key_id = narrow<std::uint32_t>(row.integer(9), fits);
-  what.content_type = db.names.text(row.integer(10));
-  what.input_content_type = db.names.text(row.integer(11));
+  what.content_type = db.names.shared(row.integer(10));
+  what.input_content_type = db.names.shared(row.integer(11));
   what.value = row.bytes(12);
   what.input = row.bytes(13);
   what.salt = row.bytes(14);
@@ -72,25 +72,34 @@ encoded_event read_event(connection& db, use& row, std::int64_t run) {
   return what;
 }
 
-void insert_event(connection& db, std::int64_t run, const encoded_event& what) {
+namespace {
+
+constexpr std::size_t many = 16;
+
+/// For `rows` events; a literal for each, since statements are known by address.
+const char* insert_sql(std::size_t rows) {
+  static const auto text = [](std::size_t count) {
+    const std::string row = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    std::string sql =
+        "INSERT INTO events(run, position, kind, epoch, at, operation, name, place, flags, codec, "
+        "key_id, content_type, input_content_type, value, input, salt, digest, details, chain, crc) "
+        "VALUES ";
+    for (std::size_t i = 0; i < count; ++i) sql += (i == 0 ? "" : ", ") + row;
+    return sql;
+  };
+  static const std::string one = text(1);
+  static const std::string several = text(many);
+  return rows == 1 ? one.c_str() : several.c_str();
+}
+
+void bind_event(connection& db, use& insert, std::int64_t run, const encoded_event& what) {
   unsigned flags = what.flags & ~static_cast<unsigned>(flag::in_blob);
-  if (too_long(what.value)) {
-    flags |= flag::value_in_blob;
-    insert_blob(db, run, what.position, part_value, what.value);
-  }
-  if (too_long(what.input)) {
-    flags |= flag::input_in_blob;
-    insert_blob(db, run, what.position, part_input, what.input);
-  }
-  use insert = db.sql(
-      "INSERT INTO events(run, position, kind, epoch, at, operation, name, place, flags, codec, "
-      "key_id, content_type, input_content_type, value, input, salt, digest, details, chain, crc) "
-      "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, "
-      "?19, ?20)");
+  if (too_long(what.value)) flags |= flag::value_in_blob;
+  if (too_long(what.input)) flags |= flag::input_in_blob;
   insert.with(run, what.position, static_cast<int>(what.kind), what.epoch, what.at, what.operation,
-              db.names.id_of(what.name), db.places.id_of(what.place), flags, what.codec,
-              what.key_id, db.names.id_of(what.content_type),
-              db.names.id_of(what.input_content_type));
+              db.names.id_of(what.name), db.places.id_of_shared(what.place), flags, what.codec,
+              what.key_id, db.names.id_of_shared(what.content_type),
+              db.names.id_of_shared(what.input_content_type));
   const bool has_value =
       !what.content_type.empty() && (flags & (flag::value_in_blob | flag::value_erased)) == 0;
   const bool has_input =
@@ -105,10 +114,31 @@ void insert_event(connection& db, std::int64_t run, const encoded_event& what) {
   } else {
     insert.with(nullptr);
   }
-  insert
-      .with(blob_or_null{what.salt}, blob_or_null{what.digest}, blob{what.details},
-            bytes_of(what.chain), what.crc)
-      .run();
+  insert.with(blob_or_null{what.salt}, blob_or_null{what.digest}, blob{what.details},
+              bytes_of(what.chain), what.crc);
+}
+
+void insert_blobs(connection& db, std::int64_t run, const encoded_event& what) {
+  if (too_long(what.value)) insert_blob(db, run, what.position, part_value, what.value);
+  if (too_long(what.input)) insert_blob(db, run, what.position, part_input, what.input);
+}
+
+}  // namespace
+
+void insert_event(connection& db, std::int64_t run, const encoded_event& what) {
+  const event_of one{run, &what};
+  insert_events(db, {&one, 1});
+}
+
+void insert_events(connection& db, std::span<const event_of> all) {
+  for (const event_of& one : all) insert_blobs(db, one.run, *one.what);
+  while (!all.empty()) {
+    const std::size_t count = all.size() >= many ? many : 1;
+    use insert = db.sql(insert_sql(count));
+    for (const event_of& one : all.first(count)) bind_event(db, insert, one.run, *one.what);
+    insert.run();
+    all = all.subspan(count);
+  }
 }
 
 time_us newest_time(connection& db, time_us wall) {

@@ -152,7 +152,7 @@ void insert_request(connection& db, const start_request& request) {
   } else {
     insert.with(bytes_of(request.previous_hash));
   }
-  insert.with(db.names.id_of(request.input.content_type),
+  insert.with(db.names.id_of(request.input.content_type.str()),
               static_cast<std::int64_t>(request.input.type), payload_flags(request.input),
               blob{request.input.bytes});
   bind_optional(insert, request.key);

@@ -30,6 +30,7 @@ absl::StatusOr<batch_result> sqlite_store::commit(batch&& what) {
       // By copy: a batch that failed is sent again by its caller, who still has it.
       done.appends.reserve(what.appends.size());
       for (append& one : what.appends) done.appends.push_back(apply_append(turn, std::move(one)));
+      sqlite::insert_pending(turn);
       for (const start_item& one : what.starts) done.starts.push_back(apply_start(turn, one));
       for (const message& one : what.messages)
         done.messages.push_back(put_message(turn, one, sqlite::bound::checked));

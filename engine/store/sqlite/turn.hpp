@@ -3,6 +3,7 @@
 
 #include "engine/ports/ports.hpp"
 #include "engine/store/batch.hpp"
+#include "engine/store/sqlite/rows.hpp"
 #include "engine/store/sqlite/connection.hpp"
 #include "engine/store/sqlite/handed.hpp"
 #include "engine/store/sqlite/heads.hpp"
@@ -31,6 +32,9 @@ struct turn {
   std::optional<bool> worker_alive;
   std::string worker_build;
   bool lease_set = false;
+
+  // Landed, and not inserted yet: `insert_pending` is called before anybody reads them.
+  std::vector<event_of> pending;
 
   // What it leaves behind.
   bool woke = false;      // something concerns others
@@ -66,6 +70,8 @@ void keep_logs(connection& db, std::int64_t run, const std::vector<log_line>& li
 // ---- appends ----
 
 append_result apply_append(turn& turn, append&& what);
+/// What appends have left; `what` of theirs must still be there.
+void insert_pending(turn& turn);
 
 // ---- starts ----
 

@@ -3,6 +3,7 @@
 
 #include <fermata/detail/traits.hpp>
 
+#include <boost/json/monotonic_resource.hpp>
 #include <boost/json/value.hpp>
 
 #include <charconv>
@@ -42,7 +43,17 @@ namespace detail {
 inline constexpr int depth_max = 200;
 
 /// Throws: `decode_error` with the place in the text.
-boost::json::value parse_json(std::string_view text);
+boost::json::value parse_json(std::string_view text, boost::json::storage_ptr kept_in = {});
+
+/// Calls `use` with the document, which takes no memory of its own while it is small and is gone
+/// afterwards: what is kept of it has to be copied.
+template <class Use>
+auto with_json(std::string_view text, Use&& use) {
+  unsigned char room[2048];
+  boost::json::monotonic_resource small(room, sizeof room);
+  const boost::json::value document = parse_json(text, &small);
+  return use(document);
+}
 void write_text(std::string& out, std::string_view text);  // quoted; throws encode_error
 void write_json(std::string& out, const boost::json::value& value, int depth);
 void write_number(std::string& out, double number);

@@ -176,7 +176,7 @@ TEST_CASE("an event moved to another run or position is found, and sealed it bel
   const run_id other = *run_id::parse("run_01ARYZ6S410000000000000000");
   encoded_event stored = encoded(step_with("1"));
   CHECK(decode(other, stored).status().code() == absl::StatusCode::kDataLoss);
-  const std::string digest = stored.digest;
+  const bytes16 digest = stored.digest;
 
   seal(other, nothing, stored);
 

@@ -42,13 +42,13 @@ json::object json_of(const encoded_event& stored, const testing::sample& from) {
           {"at", stored.at},
           {"operation", stored.operation},
           {"name", stored.name},
-          {"place", stored.place},
+          {"place", stored.place.str()},
           {"flags", stored.flags},
           {"codec", stored.codec},
           {"key_id", stored.key_id},
-          {"content_type", stored.content_type},
+          {"content_type", stored.content_type.str()},
           {"value", to_hex(stored.value)},
-          {"input_content_type", stored.input_content_type},
+          {"input_content_type", stored.input_content_type.str()},
           {"input", to_hex(stored.input)},
           {"salt", to_hex(stored.salt)},
           {"digest", to_hex(stored.digest)},
@@ -78,8 +78,8 @@ encoded_event stored_of(const json::object& from) {
   out.value = bytes("value");
   out.input_content_type = text("input_content_type");
   out.input = bytes("input");
-  out.salt = bytes("salt");
-  out.digest = bytes("digest");
+  out.salt = std::string_view(bytes("salt"));
+  out.digest = std::string_view(bytes("digest"));
   out.details = bytes("details");
   const std::string chain = bytes("chain");
   std::copy_n(chain.begin(), out.chain.size(), out.chain.begin());

@@ -412,14 +412,14 @@ std::string from_hex(std::string_view hex) {
 
 std::string text_of(const event& what) {
   const auto text = [](const payload& of) {
-    return fmt::format("[{} {} type={} {}{}{}]", of.content_type, to_hex(of.bytes), of.type,
+    return fmt::format("[{} {} type={} {}{}{}]", of.content_type.str(), to_hex(of.bytes), of.type,
                        of.sensitive ? "sensitive " : "", of.erased ? "erased " : "",
                        of.canonical ? "" : "not canonical");
   };
   const encoded_event stored = encode(run_id{}, {}, {.position = 1, .details = what.details}, "");
   return fmt::format(
       "{} {} epoch={} at={} operation={} name={} place={} value={} input={} details={}",
-      what.position, text_of(what.kind), what.epoch, what.at, what.operation, what.name, what.place,
+      what.position, text_of(what.kind), what.epoch, what.at, what.operation, what.name, what.place.str(),
       text(what.value), text(what.input), to_hex(stored.details));
 }
 

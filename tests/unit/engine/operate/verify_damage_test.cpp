@@ -50,7 +50,12 @@ struct column {
   std::function<void(encoded_event&)> flip;
 };
 
-void flip(std::string& bytes) { bytes.empty() ? bytes.push_back('x') : void(bytes[0] ^= 1); }
+template <class Text>
+void flip(Text& of) {
+  std::string bytes{std::string_view(of)};
+  bytes.empty() ? bytes.push_back('x') : void(bytes[0] ^= 1);
+  of = std::string_view(bytes);
+}
 
 std::vector<column> columns() {
   return {

@@ -129,12 +129,13 @@ class histories {
   std::unique_ptr<detail::live_run> make_live(const engine::run_id& run) {
     engine::machine_options options;
     options.run = options.chain = run;
-    return std::make_unique<detail::live_run>(std::move(options), code_, engine::step_plan{});
+    return std::make_unique<detail::live_run>(std::move(options), code_, defaults_);
   }
 
   const std::string path_;
   const std::size_t bytes_;
   const detail::workflow_function code_;
+  const engine::step_plan defaults_;
   engine::real_clock time_;
   engine::real_random chance_;
   std::shared_ptr<engine::store> store_;

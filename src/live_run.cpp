@@ -19,7 +19,8 @@ live_run::live_run(engine::machine_options options, const workflow_function& fun
 
 live_run::~live_run() {
   evicting_ = true;
-  for (const auto& [op, gate] : gates_) gate->close();
+  if (local_)
+    for (const auto& [op, gate] : local_->gates) gate->close();
   for (auto branch = frames_.rbegin(); branch != frames_.rend(); ++branch)
     if (branch->second.root) std::exchange(branch->second.root, nullptr)->self.destroy();
 }
@@ -43,7 +44,7 @@ void live_run::go_live() {
 void live_run::settle() { run_code(); }
 
 void live_run::start_root() {
-  task<payload> root = function_(context_, to_sdk(machine_.input()));
+  task<payload> root = function_(context_, to_sdk(machine_.take_input()));
   promise_base& frame = root.promise();
   root.release();
   frames_[0].root = &frame;
@@ -82,17 +83,19 @@ void live_run::wake_settled() {
 }
 
 live_run::local_op live_run::begin_body(slot op) {
-  auto found = bodies_.find(op);
-  if (found == bodies_.end()) return {};
+  if (!local_) return {};
+  auto found = local_->bodies.find(op);
+  if (found == local_->bodies.end()) return {};
   local_op begun = found->second;
   begun.gate = std::make_shared<body_gate>();
-  gates_.emplace_back(op, begun.gate);
+  local_->gates.emplace_back(op, begun.gate);
   return begun;
 }
 
 bool live_run::pinned() {
-  std::erase_if(gates_, [](const auto& body) { return body.second->is_over(); });
-  return !gates_.empty();
+  if (!local_) return false;
+  std::erase_if(local_->gates, [](const auto& body) { return body.second->is_over(); });
+  return !local_->gates.empty();
 }
 
 // ---- asked by the code ----
@@ -175,7 +178,7 @@ slot live_run::issue(request&& what) {
                   {.type = "text_too_long", .retryable = false});
   const slot op = machine_.ask(branch(), translate(what));
   if (what.body)
-    bodies_[op] = {std::move(what.body), std::string(what.database), what.result, {}};
+    local_.made().bodies[op] = {std::move(what.body), std::string(what.database), what.result, {}};
   return op;
 }
 
@@ -225,9 +228,10 @@ void live_run::drop(slot op) noexcept {
   for (auto& [branch, frames] : frames_)
     for (slot b = branch; b != 0; b = machine_.look(b).branch)
       if (b == op && frames.root && !frames.root->done) inside.push_back(branch);
-  for (const auto& [body, gate] : gates_)
-    for (slot b = machine_.look(body).branch; b != 0; b = machine_.look(b).branch)
-      if (b == op) gate->close();
+  if (local_)
+    for (const auto& [body, gate] : local_->gates)
+      for (slot b = machine_.look(body).branch; b != 0; b = machine_.look(b).branch)
+        if (b == op) gate->close();
   for (auto branch = inside.rbegin(); branch != inside.rend(); ++branch)
     std::exchange(frames_[*branch].root, nullptr)->self.destroy();
   machine_.drop(op);

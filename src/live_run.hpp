@@ -7,6 +7,8 @@
 #include <fermata/context.hpp>
 #include <fermata/detail/worker_port.hpp>
 
+#include <absl/container/flat_hash_map.h>
+
 #include <map>
 #include <memory>
 #include <optional>
@@ -37,6 +39,7 @@ class live_run final : public run_port {
     std::shared_ptr<body_gate> gate;  // of one attempt
   };
 
+  /// Lifetime: `function` and `defaults` outlive it.
   live_run(engine::machine_options options, const workflow_function& function,
            const engine::step_plan& defaults);
   ~live_run();
@@ -53,7 +56,7 @@ class live_run final : public run_port {
   /// The body of a local operation, for one attempt: enter its gate, run it, leave. Without body and
   /// gate when its frame is gone.
   local_op begin_body(slot op);
-  std::string_view database_of(slot op) const { return bodies_.at(op).database; }
+  std::string_view database_of(slot op) const { return local_->bodies.at(op).database; }
   /// Bodies that refer to this run's frames run or are about to: it can't be evicted.
   bool pinned();
 
@@ -96,6 +99,11 @@ class live_run final : public run_port {
     std::vector<std::shared_ptr<void>> keeps;
   };
 
+  struct local_work {
+    std::unordered_map<slot, local_op> bodies;
+    std::vector<std::pair<slot, std::shared_ptr<body_gate>>> gates;  // of bodies begun
+  };
+
   slot branch() const noexcept { return current ? current->branch : 0; }
   void start_root();
   void run_code();
@@ -105,7 +113,7 @@ class live_run final : public run_port {
 
   // Set once.
   const workflow_function& function_;
-  const engine::step_plan defaults_;
+  const engine::step_plan& defaults_;
   const std::string id_;
 
   // Touched only by the run's thread.
@@ -114,14 +122,13 @@ class live_run final : public run_port {
   std::map<slot, branch_frames> frames_;
   std::vector<waiting> waiting_;
   engine::queue<promise_base*> ready_;
-  std::unordered_map<slot, local_op> bodies_;
-  mutable std::unordered_map<slot, std::unique_ptr<failure>> failures_;
+  engine::rare<local_work> local_;
+  mutable absl::flat_hash_map<slot, std::unique_ptr<failure>> failures_;
   std::optional<std::string> status_;
   std::vector<line> lines_;
   engine::position_t position_ = 0;
   int ordinal_ = 0;
   bool evicting_ = false;
-  std::vector<std::pair<slot, std::shared_ptr<body_gate>>> gates_;  // of bodies begun
 };
 
 }  // namespace fermata::detail

@@ -70,6 +70,11 @@ class rare {
   T& operator*() noexcept { return *value_; }
   const T& operator*() const noexcept { return *value_; }
   T* operator->() noexcept { return value_.get(); }
+  /// Made if it isn't there.
+  T& made() {
+    if (!value_) value_ = std::make_unique<T>();
+    return *value_;
+  }
   const T* operator->() const noexcept { return value_.get(); }
 
  private:

@@ -54,7 +54,7 @@ void machine::foresee(const event& command) {
 }
 
 void machine::deliver(event what) {
-  if (!mismatch_.empty()) return;
+  if (mismatch_) return;
   FERMATA_CHECK(what.position == delivered_ + 1, "run {}: event {} was delivered after event {}",
                 options_.run.text(), what.position, delivered_);
   FERMATA_CHECK(!ended_, "run {}: event {} follows the end", options_.run.text(), what.position);
@@ -81,12 +81,10 @@ void machine::deliver(event what) {
 
 void machine::deliver_start(const event& what) {
   const pb::started& s = what.details.started();
-  workflow_ = what.name;
-  seed_ = s.seed();
+  seed_ = bytes16(s.seed());
   origin_ = run_id::of(ulid::from_view(s.origin()));
-  parent_ = run_id::of(ulid::from_view(s.parent()));
-  parent_chain_ = run_id::of(ulid::from_view(s.parent_chain()));
-  parent_operation_ = s.parent_operation();
+  if (!s.parent_chain().empty())
+    parent_ = parent_place{run_id::of(ulid::from_view(s.parent_chain())), s.parent_operation()};
   queue_ = s.queue();
   deadline_ = s.deadline_us();
   epoch_ = what.epoch;
@@ -203,8 +201,13 @@ slot machine::expect(const event& what) {
   return op.how == settled::pending ? found : 0;
 }
 
+const mismatch& machine::difference() const noexcept {
+  static const mismatch none;
+  return mismatch_ ? *mismatch_ : none;
+}
+
 void machine::differ(mismatch&& what) {
-  if (!mismatch_.empty()) return;
+  if (mismatch_) return;
   mismatch_ = std::move(what);
   events_.clear();
   starts_.clear();
@@ -221,7 +224,7 @@ void machine::undecodable(std::string_view what, std::string_view place) {
 }
 
 void machine::stand() {
-  if (!mismatch_.empty()) return;
+  if (mismatch_) return;
   if (live_)
     for (slot s : std::exchange(held_, {}))
       if (ops_[s].how == settled::pending) timer_due(ops_[s].id, timer_purpose::patience);
@@ -230,7 +233,7 @@ void machine::stand() {
 }
 
 void machine::go_live() {
-  if (!mismatch_.empty() || live_) return;
+  if (mismatch_ || live_) return;
   live_ = true;
   removed_timers_.clear();
   const auto each_step = [this](auto what) {
@@ -322,7 +325,7 @@ void machine::produce(event&& what) {
 }
 
 void machine::produce(produced&& what) {
-  if (!mismatch_.empty() || closed_) return;
+  if (mismatch_ || closed_) return;
   ++produced_count_;
   const event_class c = class_of(what.what.kind);
   if (c == event_class::outcome) ++outcomes_under_way_;

@@ -6,11 +6,11 @@
 #include "engine/replay/mismatch.hpp"
 #include "engine/replay/operation.hpp"
 
+#include <absl/container/btree_map.h>
+#include <absl/container/btree_set.h>
 #include <absl/container/flat_hash_map.h>
 
 #include <cstdint>
-#include <map>
-#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -22,7 +22,7 @@ namespace fermata::engine {
 struct machine_options {
   run_id run;
   chain_id chain;
-  std::string space = "default";
+  interned space = std::string_view("default");
   std::size_t record_input_max = limits_recorded_input();
   std::size_t operations_max = limits_operations();
 
@@ -131,11 +131,12 @@ class machine {
   standing stands() const;
   /// Three crashes, or five unattributed deaths while alone: the operation's id; empty otherwise.
   std::string quarantined() const;
-  const mismatch& difference() const noexcept { return mismatch_; }
-  bool over() const noexcept { return !mismatch_.empty() || ended_ || failing_; }
+  const mismatch& difference() const noexcept;
+  bool over() const noexcept { return mismatch_ || ended_ || failing_; }
   bool code_runs() const noexcept { return !failing_ && !ended_ && !fold_only_; }
-  const std::string& workflow() const noexcept { return workflow_; }
-  const payload& input() const noexcept { return ops_[0].input; }
+  const std::string& workflow() const noexcept { return ops_[0].name; }
+  /// The input of the run, once: for the code to begin with.
+  payload take_input() { return std::move(ops_[0].input); }
   run_state state() const noexcept;
   epoch_t epoch() const noexcept { return epoch_; }
   std::string key_of(const operation& op) const;
@@ -167,6 +168,19 @@ class machine {
   struct ending {
     settled how;
     pb::failure why;
+  };
+  /// What is known of how it ends; most runs in memory are far from it.
+  struct last_things {
+    payload result;  // of the code
+    pb::failure root_why;
+    pb::failure failing_why;
+    std::string cancel_why;
+    std::vector<std::string> abandoned;
+  };
+  /// Whom its end is told.
+  struct parent_place {
+    chain_id chain;
+    std::string operation;
   };
 
   // machine.cpp
@@ -230,16 +244,19 @@ class machine {
   void produce_failing(settled how, const pb::failure& why);
   void produce_end(run_state how, const pb::failure& why);
   const operation* unseen_failure() const;
-  ending how_it_ends() const;
+  ending how_it_ends();
+  last_things& last() { return last_.made(); }
   int in_flight() const;
   bool finishing() const noexcept;
   std::string waits() const;
 
   // Set once.
   machine_options options_;
-  std::string workflow_;
-  std::string seed_;
+  bytes16 seed_;
   run_id origin_;
+  rare<parent_place> parent_;
+  interned queue_;
+  time_us deadline_ = 0;  // 0: none
 
   // What the journal told.
   position_t delivered_ = 0;
@@ -249,39 +266,30 @@ class machine {
   queue<foreseen> recorded_;  // commands of the history not yet asked
   std::uint64_t asked_ = 0;        // commands
   std::uint64_t confirmed_ = 0;    // commands delivered
-  std::map<std::string, change, std::less<>> markers_;
-  std::map<std::string, queue<std::pair<payload, std::string>>, std::less<>> mail_;
-  std::map<std::string, int, std::less<>> mail_under_way_;  // produced, not delivered
+  absl::btree_map<std::string, change, std::less<>> markers_;
+  absl::btree_map<std::string, queue<std::pair<payload, std::string>>, std::less<>> mail_;
+  absl::btree_map<std::string, int, std::less<>> mail_under_way_;  // produced, not delivered
   bool fold_only_ = false;
   bool failing_ = false;
   bool ended_ = false;
-  pb::failure failing_why_;
   bool failing_cancelled_ = false;
   run_state end_state_ = run_state::running;
   bool cancelled_ = false;
-  std::string cancel_why_;
-  std::vector<std::string> abandoned_;
   int code_crashes_ = 0;
-  run_id parent_;
-  chain_id parent_chain_;
-  std::string parent_operation_;
-  std::string queue_;
-  time_us deadline_ = 0;  // 0: none
 
   // What the code asked.
   numbered<operation> ops_;
   absl::flat_hash_map<std::string, slot> by_id_;
-  std::map<std::string, queue<slot>, std::less<>> waiting_;  // receives, oldest first
+  absl::btree_map<std::string, queue<slot>, std::less<>> waiting_;  // receives, oldest first
   std::vector<compensation> compensations_;  // not yet undone
   int compensated_ = 0;  // c.n
   slot undoing_ = 0;     // the newest c.n, until it is settled
   bool root_over_ = false;
   settled root_how_ = settled::pending;
-  payload result_;
-  pb::failure root_why_;
   bool end_produced_ = false;  // `failing` or an end is under way
   bool closed_ = false;        // an end is: nothing follows it
   bool exhausted_ = false;     // a compensation is
+  rare<last_things> last_;
   slot asks_people_ = 0;       // a step with on_crash = ask that vanished
   bool deadline_told_ = false;
 
@@ -293,8 +301,8 @@ class machine {
   int open_branches_ = 0;
   int open_shields_ = 0;  // of them
   slot first_pending_ = 1;    // none before it
-  std::set<std::pair<time_us, slot>> sleeping_;  // timers
-  std::set<std::pair<time_us, slot>> retrying_;  // steps between attempts
+  absl::btree_set<std::pair<time_us, slot>> sleeping_;  // timers
+  absl::btree_set<std::pair<time_us, slot>> retrying_;  // steps between attempts
   std::vector<slot> held_;  // timers that wait for a message under way
   std::vector<slot> suspects_;                   // steps that may be quarantined
 
@@ -311,10 +319,10 @@ class machine {
   std::vector<slot> settled_;
   std::vector<slot> starts_;
   std::vector<slot> stops_;
-  std::set<slot> unbegun_;  // told to stop before an attempt began
+  absl::btree_set<slot> unbegun_;  // told to stop before an attempt began
   std::vector<std::string> removed_timers_;
   std::vector<std::uint64_t> dropped_;
-  mismatch mismatch_;
+  rare<mismatch> mismatch_;
 };
 
 /// Whether the workflow's own code took its worker down so often in a row that the run belongs into

@@ -54,7 +54,7 @@ std::string machine::waits() const {
 standing machine::stands() const {
   standing s;
   s.ended = ended_;
-  s.blocked = !mismatch_.empty();
+  s.blocked = static_cast<bool>(mismatch_);
   s.needs_attention = exhausted_ || asks_people_ != 0;
   s.finishing = finishing();
   const auto soonest = [&s](time_us at) {

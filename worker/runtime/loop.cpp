@@ -261,7 +261,7 @@ void run_loop::forget(const engine::run_id& id) {
     std::erase(backlog_, a);
   }
   // A transaction that didn't land, or wasn't begun.
-  if (run.committing) run.to_commit.push_back(run.committing->what);
+  if (run.sent && run.sent->committing) run.to_commit.push_back(run.sent->committing->what);
   for (const std::shared_ptr<live_attempt>& a : run.to_commit) {
     a->leave_frame();
     no_longer_running(*a);

@@ -9,6 +9,7 @@
 #include "worker/runtime/attempt.hpp"
 #include "worker/runtime/black_box.hpp"
 #include "worker/runtime/registry.hpp"
+#include "worker/runtime/spares.hpp"
 #include "worker/runtime/step_pool.hpp"
 
 #include <absl/container/flat_hash_map.h>
@@ -103,11 +104,36 @@ class run_loop final : public detail::local_worker {
       return events.empty() && removed_timers.empty() && dropped.empty() && !status && lines.empty() &&
              changes.timers_set.empty();
     }
+    void clear() {
+      events.clear();
+      removed_timers.clear();
+      dropped.clear();
+      status.reset();
+      lines.clear();
+      changes = {};
+    }
   };
   struct transaction_state {
     std::shared_ptr<live_attempt> what;
     engine::event outcome;
     std::exception_ptr problem;
+  };
+  /// The append that is with the writer.
+  struct sent_append {
+    std::uint64_t number = 0;  // of the append, among this loop's
+    std::vector<engine::event> events;
+    engine::head then;                    // the run's, once it has landed
+    std::vector<std::uint64_t> consumes;  // inbox rows
+    std::vector<engine::message> told;    // messages of an end, should it be refused
+    std::shared_ptr<transaction_state> committing;  // a transactional step
+    bool parks = false;
+    void clear() {
+      events.clear();
+      consumes.clear();
+      told.clear();
+      committing.reset();
+      parks = false;
+    }
   };
   /// What the loop needs of a run's row.
   struct identity {
@@ -115,8 +141,8 @@ class run_loop final : public detail::local_worker {
     engine::run_id run;
     engine::chain_id chain;
     engine::epoch_t epoch = 0;
-    std::string space;
-    std::string workflow;
+    engine::interned space;
+    engine::interned workflow;
   };
   struct active {
     identity row;
@@ -126,27 +152,26 @@ class run_loop final : public detail::local_worker {
     bool appending = false;
     bool dirty = false;   // in dirty_
     bool queued = false;  // in to_append_
-    outbox out;
+    std::unique_ptr<outbox> out;         // none: nothing is to be written
+    std::unique_ptr<sent_append> sent;   // none: no append is under way
     engine::attention attention = engine::attention::none;  // to be written, with `report`
     std::string report;
     std::string unserved;                           // a step that this worker doesn't serve
-    std::vector<engine::event> under_way;           // of the append
-    engine::head next_head;
-    std::deque<std::shared_ptr<live_attempt>> to_commit;  // transactional steps wait for their append
-    std::shared_ptr<transaction_state> committing;  // … and is in the append under way
+    engine::queue<std::shared_ptr<live_attempt>> to_commit;  // transactional steps before their append
     std::map<std::uint64_t, engine::message_id> taken;  // inbox rows given to the machine, by seq
-    std::vector<std::uint64_t> consuming;           // … by the append under way
-    std::vector<engine::message> told;              // messages of an end, should it be refused
-    bool parking = false;                           // the append under way
     absl::flat_hash_map<std::string, std::shared_ptr<live_attempt>> attempts;  // by operation
     std::int64_t grace_until = 0;                   // steady
     std::list<active*>::iterator used;              // in lru_
     bool listed = false;
   };
+  struct sent_run {
+    engine::run_id run;
+    std::uint64_t number = 0;  // of its append: the run may have been let go and taken anew since
+  };
   struct commit_answer {
     engine::writer::answer answer;
     engine::batch batch;
-    std::vector<engine::run_id> runs;
+    std::vector<sent_run> runs;  // as the batch's appends
     std::int64_t sent = 0;  // boot time
     bool claims = false;
   };
@@ -196,8 +221,10 @@ class run_loop final : public detail::local_worker {
   void submit(commit_answer&& made);
   std::optional<engine::claim_request> claim_request_now();
   void gather(active& run);
+  outbox& out_of(active& run);
   void want_append(active& run);
   void address(const active& run, engine::append& to) const;
+  sent_append& new_sent(active& run);
   void build_append(active& run, engine::append& to);
   void build_transaction(active& run, engine::append& to);
   bool can_park(active& run) const;
@@ -239,10 +266,13 @@ class run_loop final : public detail::local_worker {
   std::vector<engine::run_id> to_append_;
   std::vector<mail> letters_;                 // being read
   std::vector<engine::append> spare_appends_; // empty: memory for the next batch
+  spares<outbox> spare_outboxes_;
+  spares<sent_append> spare_sent_;
   std::set<engine::run_id> finishing_;
   std::vector<std::shared_ptr<live_attempt>> backlog_;
   std::vector<std::shared_ptr<live_attempt>> running_;
   bool alone_ = false;              // an attempt that must be alone is running
+  std::uint64_t appends_sent_ = 0;
   int batches_under_way_ = 0;       // with the writer: one is written, one waits for its turn
   bool claim_under_way_ = false;
   std::vector<commit_answer> again_;  // batches that couldn't be written

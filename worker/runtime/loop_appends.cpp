@@ -27,10 +27,11 @@ void run_loop::gather(active& run) {
       to.insert(to.end(), std::make_move_iterator(from.begin()),
                 std::make_move_iterator(from.end()));
   };
-  add(run.out.events, machine.take_events());
-  add(run.out.removed_timers, machine.take_removed_timers());
-  add(run.out.dropped, machine.take_dropped());
-  if (auto status = run.live->take_status()) run.out.status = std::move(status);
+  outbox& out = out_of(run);
+  add(out.events, machine.take_events());
+  add(out.removed_timers, machine.take_removed_timers());
+  add(out.dropped, machine.take_dropped());
+  if (auto status = run.live->take_status()) out.status = std::move(status);
   for (detail::live_run::line& l : run.live->take_lines()) {
     engine::log_line line;
     line.run = run.row.run;
@@ -41,8 +42,14 @@ void run_loop::gather(active& run) {
     line.position = l.position;
     line.ordinal = l.ordinal;
     outside_.run_line(line);
-    run.out.lines.push_back(std::move(line));
+    out.lines.push_back(std::move(line));
   }
+  if (out.empty()) spare_outboxes_.give(std::move(run.out));
+}
+
+run_loop::outbox& run_loop::out_of(active& run) {
+  if (!run.out) run.out = spare_outboxes_.take();
+  return *run.out;
 }
 
 void run_loop::want_append(active& run) {
@@ -54,8 +61,9 @@ void run_loop::want_append(active& run) {
 bool run_loop::can_park(active& run) const {
   if (!run.owned || !run.live || !run.to_commit.empty() || !run.attempts.empty() || run.live->pinned())
     return false;
-  for (const engine::produced& p : run.out.events)
-    if (engine::class_of(p.what.kind) != engine::event_class::command) return false;
+  if (run.out)
+    for (const engine::produced& p : run.out->events)
+      if (engine::class_of(p.what.kind) != engine::event_class::command) return false;
   const engine::standing stands = run.live->machine().stands();
   return !stands.ended && stands.attempts == 0 && !stands.finishing;
 }
@@ -69,27 +77,33 @@ void run_loop::address(const active& run, engine::append& to) const {
   to.after_hash = run.head.hash;
 }
 
+run_loop::sent_append& run_loop::new_sent(active& run) {
+  run.sent = spare_sent_.take();
+  run.sent->number = ++appends_sent_;
+  run.sent->then = run.head;
+  return *run.sent;
+}
+
 void run_loop::build_append(active& run, engine::append& to) {
   address(run, to);
-  run.under_way.clear();
-  run.next_head = run.head;
-  run.consuming.clear();
+  sent_append& sent = new_sent(run);
   if (run.attention != engine::attention::none) {
     to.attention = run.attention;
     to.report = run.report;
     to.then = engine::then::park;
     return;
   }
-  const bool park = run.parking = can_park(run);
-  for (engine::produced& p : run.out.events) {
+  sent.parks = can_park(run);
+  outbox& out = out_of(run);
+  for (engine::produced& p : out.events) {
     engine::event& e = p.what;
-    e.position = ++run.next_head.position;
+    e.position = ++sent.then.position;
     e.epoch = run.row.epoch;
     std::array<char, 16> salt{};
     if (e.value.present() || e.input.present()) salt = journal_.chance().salt16();
     to.events.push_back(
-        engine::encode(run.row.run, run.next_head.hash, e, {salt.data(), salt.size()}));
-    run.next_head.hash = to.events.back().chain;
+        engine::encode(run.row.run, sent.then.hash, e, {salt.data(), salt.size()}));
+    sent.then.hash = to.events.back().chain;
     engine::fold_changes(run.row.run, e, to.changes);
     if (p.child) to.children.push_back(std::move(*p.child));
     if (p.send) to.messages.push_back(std::move(*p.send));
@@ -97,23 +111,23 @@ void run_loop::build_append(active& run, engine::append& to) {
     if (engine::class_of(e.kind) == engine::event_class::end) {
       to.then = engine::then::end;
       to.may_have_children = run.live->machine().may_have_children();
-      run.told = to.messages;
+      sent.told = to.messages;
     }
-    run.under_way.push_back(std::move(e));
+    sent.events.push_back(std::move(e));
   }
-  for (std::string& operation : run.out.removed_timers) {
+  for (std::string& operation : out.removed_timers) {
     const bool set_anew = std::any_of(
         to.changes.timers_set.begin(), to.changes.timers_set.end(),
         [&](const engine::timer_row& t) { return t.operation == operation; });
     if (!set_anew) to.changes.timers_removed.push_back(std::move(operation));
   }
-  engine::merge_changes(to.changes, run.out.changes);
-  to.consumed.insert(to.consumed.end(), run.out.dropped.begin(), run.out.dropped.end());
-  run.consuming = to.consumed;
-  to.status = std::move(run.out.status);
-  to.logs = std::move(run.out.lines);
-  run.out = {};
-  if (park) {
+  engine::merge_changes(to.changes, out.changes);
+  to.consumed.insert(to.consumed.end(), out.dropped.begin(), out.dropped.end());
+  sent.consumes = to.consumed;
+  to.status = std::move(out.status);
+  to.logs = std::move(out.lines);
+  spare_outboxes_.give(std::move(run.out));
+  if (sent.parks) {
     to.then = engine::then::park;
     to.waits = run.unserved.empty() ? run.live->machine().stands().waits
                                     : fmt::format("no worker here serves step '{}'", run.unserved);
@@ -123,8 +137,7 @@ void run_loop::build_append(active& run, engine::append& to) {
 /// A transactional step on the journal's own tables: its body runs on the writer's turn.
 void run_loop::build_transaction(active& run, engine::append& to) {
   address(run, to);
-  run.under_way.clear();
-  run.next_head = run.head;
+  sent_append& sent = new_sent(run);
   auto state = std::make_shared<transaction_state>();
   state->what = std::move(run.to_commit.front());
   run.to_commit.pop_front();
@@ -132,9 +145,7 @@ void run_loop::build_transaction(active& run, engine::append& to) {
                                                   state->what->started);
   state->outcome.position = run.head.position + 1;
   state->outcome.epoch = run.row.epoch;
-  run.committing = state;
-  run.parking = false;
-  run.consuming.clear();
+  sent.committing = state;
   engine::fold_changes(run.row.run, state->outcome, to.changes);
   const auto salt = journal_.chance().salt16();
   to.body = [state, salt, id = run.row.run, after = run.head.hash,
@@ -177,13 +188,13 @@ run_loop::commit_answer run_loop::collect() {
     }
     run.queued = false;
     engine::append& one = made.batch.appends.emplace_back();
-    if (!run.to_commit.empty() && run.out.empty() && run.attention == engine::attention::none)
+    if (!run.to_commit.empty() && !run.out && run.attention == engine::attention::none)
       build_transaction(run, one);
     else
       build_append(run, one);
     run.appending = true;
     events += one.events.size() + 1;
-    made.runs.push_back(id);
+    made.runs.push_back({id, run.sent->number});
   }
   to_append_ = std::move(later);
   if (!claim_under_way_) made.batch.claim = claim_request_now();

@@ -62,7 +62,7 @@ void run_loop::not_served(active& run, const engine::attempt_start& what) {
   outside_.log(level::warning, fmt::format("run {} waits: no worker here serves step '{}'",
                                            run.row.run.text(), what.name));
   run.live->machine().postpone(what.op, now_ + unserved_again_us);
-  run.out.changes.timers_set.push_back(
+  out_of(run).changes.timers_set.push_back(
       {run.row.run, what.operation, now_ + unserved_again_us, engine::timer_purpose::retry});
 }
 

@@ -45,9 +45,10 @@ void run_loop::take_answer(commit_answer&& what) {
     outside_.log(level::info, "the journal can be written again, work goes on");
   for (std::size_t i = 0; i < what.runs.size(); ++i) {
     if (i % at_a_time == at_a_time - 1 && !options_.inline_commits) advance_dirty();
-    auto found = runs_.find(what.runs[i]);
+    auto found = runs_.find(what.runs[i].run);
     if (found == runs_.end()) continue;
     active& run = *found->second;
+    if (!run.sent || run.sent->number != what.runs[i].number) continue;  // it was let go since
     engine::append_result& how = what.answer->appends[i];
     run.appending = false;
     switch (how.how) {
@@ -89,29 +90,30 @@ void run_loop::take_claimed(engine::batch_result& from, std::int64_t sent) {
 
 void run_loop::landed(active& run, engine::append_result& how) {
   const bool attended = run.attention != engine::attention::none;
-  if (run.committing) {
-    auto state = std::exchange(run.committing, nullptr);
+  sent_append& sent = *run.sent;
+  if (sent.committing) {
+    auto state = std::exchange(sent.committing, nullptr);
     no_longer_running(*state->what);
     state->what->leave_frame();
     state->what->answered = true;
     run.attempts.erase(state->what->start().operation);
     run.head = {state->outcome.position, how.body_events.at(0).chain};
-    run.under_way.push_back(std::move(state->outcome));
+    sent.events.push_back(std::move(state->outcome));
     if (run.live) run.live->machine().attempt_committed(state->what->slot);
   } else {
-    run.head = run.next_head;
-    if (run.live) run.live->machine().landed(run.under_way.size());
+    run.head = sent.then;
+    if (run.live) run.live->machine().landed(sent.events.size());
   }
-  for (const std::uint64_t seq : run.consuming) run.taken.erase(seq);
+  for (const std::uint64_t seq : sent.consumes) run.taken.erase(seq);
   for (const engine::message_id& id : how.undeliverable)
     outside_.log(level::warning, fmt::format("run {}: message {} found no open run",
                                              run.row.run.text(), id.text()));
-  const bool ended = !run.under_way.empty() &&
-                     engine::class_of(run.under_way.back().kind) == engine::event_class::end;
+  const bool ended = !sent.events.empty() &&
+                     engine::class_of(sent.events.back().kind) == engine::event_class::end;
   if (ended || attended) {
     const engine::run_id id = run.row.run;
     children_to_close_ = children_to_close_ || (ended && how.left_children);
-    if (ended) journal_.run_ended(run.row.chain, id, std::move(run.under_way.back()));
+    if (ended) journal_.run_ended(run.row.chain, id, std::move(sent.events.back()));
     forget(id);
     if (attended && !how.parked) (void)store_.release(worker_, {id});
     return;
@@ -120,8 +122,8 @@ void run_loop::landed(active& run, engine::append_result& how) {
     --owned_;
     journal_.leaves_here(run.row.chain);
   }
-  if (run.parking && !how.parked) poked_ = true;  // a message came meanwhile
-  for (const engine::event& e : run.under_way)
+  if (sent.parks && !how.parked) poked_ = true;  // a message came meanwhile
+  for (const engine::event& e : sent.events)
     if (e.kind == engine::event_kind::timer_set || e.kind == engine::event_kind::attempt_failed) {
       const engine::time_us due = e.kind == engine::event_kind::timer_set
                                       ? e.details.timer().due_us()
@@ -136,10 +138,10 @@ void run_loop::landed(active& run, engine::append_result& how) {
 }
 
 void run_loop::deliver(active& run) {
-  const bool went_on = !run.under_way.empty() || !run.owned;
+  std::unique_ptr<sent_append> sent = std::move(run.sent);
+  const bool went_on = !sent->events.empty() || !run.owned;
   if (options_.evict_always && went_on && !run.live->pinned()) {
     run.live.reset();
-    run.under_way.clear();
     if (run.owned)
       (void)load(run);  // it may be forgotten
     else
@@ -147,17 +149,15 @@ void run_loop::deliver(active& run) {
     return;
   }
   run_code(run, [&](detail::live_run& live) {
-    for (engine::event& e : run.under_way) live.deliver(std::move(e));
+    for (engine::event& e : sent->events) live.deliver(std::move(e));
   });
-  run.under_way.clear();
-  if (run.owned) return mark(run);
-  // It may wait for months, and there may be many of it.
-  run.under_way.shrink_to_fit();
-  run.consuming.shrink_to_fit();
+  spare_sent_.give(std::move(sent));
+  if (run.owned) mark(run);
 }
 
 void run_loop::body_failed(active& run, const engine::append_result& how) {
-  auto state = std::exchange(run.committing, nullptr);
+  auto state = std::move(run.sent->committing);
+  spare_sent_.give(std::move(run.sent));
   attempt_done done;
   done.what = state->what;
   done.problem = state->problem ? state->problem
@@ -171,21 +171,22 @@ void run_loop::body_failed(active& run, const engine::append_result& how) {
 void run_loop::refused_end(active& run) {
   auto inbox = store_.inbox(run.row.chain);
   if (!inbox.ok()) return forget(run.row.run);
-  for (engine::event& e : run.under_way) {
+  const std::unique_ptr<sent_append> sent = std::move(run.sent);
+  outbox& out = out_of(run);
+  for (engine::event& e : sent->events) {
     engine::produced again;
     again.what = std::move(e);
-    run.out.events.push_back(std::move(again));
+    out.events.push_back(std::move(again));
   }
-  engine::produced& end = run.out.events.back();
+  engine::produced& end = out.events.back();
   for (const engine::message& m : *inbox) {
-    const bool known = std::find(run.consuming.begin(), run.consuming.end(), m.seq) !=
-                       run.consuming.end();
+    const bool known = std::find(sent->consumes.begin(), sent->consumes.end(), m.seq) !=
+                       sent->consumes.end();
     if (!known) end.what.details.mutable_ended()->add_unread(std::string(m.id.view()));
-    run.out.dropped.push_back(m.seq);
+    out.dropped.push_back(m.seq);
   }
-  for (std::size_t i = 0; i < run.told.size() && i < run.out.events.size(); ++i)
-    run.out.events[run.out.events.size() - 1 - i].send = std::move(run.told[run.told.size() - 1 - i]);
-  run.under_way.clear();
+  for (std::size_t i = 0; i < sent->told.size() && i < out.events.size(); ++i)
+    out.events[out.events.size() - 1 - i].send = std::move(sent->told[sent->told.size() - 1 - i]);
   want_append(run);
 }
 

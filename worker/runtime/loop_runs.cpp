@@ -43,7 +43,7 @@ void run_loop::run_code(active& run, const std::function<void(detail::live_run&)
     code_run_ = run.row.run;
   }
   const inside_code here(code_since_, code_slot_, outside_.box(), journal_.time().steady_now_us(),
-                         run.row.run, run.row.workflow);
+                         run.row.run, run.row.workflow.str());
   what(*run.live);
 }
 
@@ -66,7 +66,7 @@ void run_loop::adopt(engine::claimed&& found) {
                     run.head.hash == found.head.hash;
   if (!same) {
     run.live.reset();
-    run.out = {};
+    run.out.reset();
     run.head = found.head;
     run.taken.clear();
     if (!load(run)) return;
@@ -104,7 +104,7 @@ void run_loop::take_admission(admission&& what) {
 }
 
 bool run_loop::make_live(active& run) {
-  const detail::workflow_entry* entry = serves_.workflow(run.row.workflow);
+  const detail::workflow_entry* entry = serves_.workflow(run.row.workflow.str());
   if (entry == nullptr) {
     forget(run.row.run);
     return false;
@@ -232,7 +232,7 @@ void run_loop::block(active& run, engine::attention why, std::string report) {
   outside_.log(level::error, report);
   run.attention = why;
   run.report = std::move(report);
-  run.out = {};
+  run.out.reset();
   want_append(run);
 }
 
@@ -256,7 +256,7 @@ void run_loop::advance(active& run) {
     check_by(run.grace_until = journal_.time().steady_now_us() +
                                engine::limits::end_grace_ms * 1000);
   gather(run);
-  if (!run.out.empty() || !run.to_commit.empty() || can_park(run)) want_append(run);
+  if (run.out || !run.to_commit.empty() || can_park(run)) want_append(run);
 }
 
 }  // namespace fermata::runtime

@@ -24,7 +24,7 @@ bool machine::refuses(slot branch, slot op) const {
 void machine::deliver_cancel(const event& what) {
   if (cancelled_ || root_over_ || failing_) return;
   cancelled_ = true;
-  cancel_why_ = what.details.cancel().why();
+  last().cancel_why = what.details.cancel().why();
   ops_[0].inner->cancelled = true;
   cancel_inside(0, false);
 }

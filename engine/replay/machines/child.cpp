@@ -31,12 +31,12 @@ void machine::ask_child(slot s, request& what) {
   start_request start;
   made.what.value = op.input;
   start.run = start.chain = start.origin = op.child;
-  const auto drawn = sha256(seed_ + "child" + op.id);
+  const auto drawn = sha256(std::string(seed_.view()) + "child" + op.id);
   start.seed.assign(reinterpret_cast<const char*>(drawn.data()), 16);
   start.space = options_.space;
   start.workflow = op.name;
   start.input = std::move(op.input);
-  start.queue = what.child.queue.empty() ? queue_ : what.child.queue;
+  start.queue = what.child.queue.empty() ? queue_.str() : what.child.queue;
   start.priority = what.child.priority;
   start.requested = clock_;
   start.deadline = what.child.deadline_ms > 0 ? later(now_, what.child.deadline_ms) : 0;

@@ -60,9 +60,9 @@ void machine::deliver_failing(const event& what) {
                    .differs = "result"});
   const pb::failing& f = what.details.failing();
   failing_ = true;
-  failing_why_ = f.why();
+  last().failing_why = f.why();
   failing_cancelled_ = f.cancelled();
-  abandoned_.assign(f.abandoned().begin(), f.abandoned().end());
+  last().abandoned.assign(f.abandoned().begin(), f.abandoned().end());
   end_produced_ = false;
   // What the code took from the mail only the code knows, and it isn't run from here on.
   mail_.clear();

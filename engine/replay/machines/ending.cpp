@@ -15,8 +15,8 @@ void machine::root_ended(settled how, payload result, pb::failure why) {
   if (root_over_ || over()) return;
   root_over_ = true;
   root_how_ = how;
-  result_ = std::move(result);
-  root_why_ = std::move(why);
+  last().result = std::move(result);
+  last().root_why = std::move(why);
   ops_[0].inner->cancelled = true;
   cancel_inside(0, false);
 }
@@ -36,7 +36,7 @@ void machine::grace_over() {
   grace_over_ = true;
   for (slot s = first_pending_; s < ops_.size(); ++s) {
     const operation& op = ops_[s];
-    if (op.how == settled::pending && op.answers()) abandoned_.push_back(op.id);
+    if (op.how == settled::pending && op.answers()) last().abandoned.push_back(op.id);
   }
   go_on_ending();
 }
@@ -50,21 +50,21 @@ const operation* machine::unseen_failure() const {
   return nullptr;
 }
 
-machine::ending machine::how_it_ends() const {
-  ending is{root_how_, root_why_};
+machine::ending machine::how_it_ends() {
+  ending is{root_how_, last().root_why};
   if (is.how == settled::value) {
     if (const operation* unseen = unseen_failure()) is = {settled::failed, *unseen->why};
   }
   if (is.how == settled::cancelled && is.why.message().empty()) {
     is.why.set_type("cancelled");
     is.why.set_code("FER-1101");
-    is.why.set_message(cancel_why_.empty() ? "cancelled" : cancel_why_);
+    is.why.set_message(last().cancel_why.empty() ? "cancelled" : last().cancel_why);
   }
   return is;
 }
 
 void machine::go_on_ending() {
-  if (ended_ || end_produced_ || !mismatch_.empty()) return;
+  if (ended_ || end_produced_ || mismatch_) return;
   // A message that is under way is listed as unread, so the end waits until it is delivered.
   const bool may_produce = live_ && outcomes_under_way_ == 0;
   if (!failing_) {
@@ -86,7 +86,8 @@ void machine::go_on_ending() {
   if (exhausted_) return;
   if (!compensations_.empty()) return next_compensation();
   if (may_produce)
-    produce_end(failing_cancelled_ ? run_state::cancelled : run_state::failed, failing_why_);
+    produce_end(failing_cancelled_ ? run_state::cancelled : run_state::failed,
+                last().failing_why);
 }
 
 void machine::produce_failing(settled how, const pb::failure& why) {
@@ -95,7 +96,7 @@ void machine::produce_failing(settled how, const pb::failure& why) {
   pb::failing& f = *e.details.mutable_failing();
   *f.mutable_why() = why;
   f.set_cancelled(how == settled::cancelled);
-  for (const std::string& id : abandoned_) f.add_abandoned(id);
+  for (const std::string& id : last().abandoned) f.add_abandoned(id);
   for (const auto& [name, letters] : mail_)
     for (const auto& letter : letters) f.add_unread(letter.second);
   end_produced_ = true;
@@ -111,21 +112,21 @@ void machine::produce_end(run_state how, const pb::failure& why) {
            ops_[0]);
   pb::ended& end = *e.details.mutable_ended();
   if (how == run_state::completed) {
-    e.value = result_;
-    end.set_result_type(result_.type);
+    e.value = last().result;
+    end.set_result_type(last().result.type);
   } else {
     *end.mutable_why() = why;
   }
-  for (const std::string& id : abandoned_) end.add_abandoned(id);
+  for (const std::string& id : last().abandoned) end.add_abandoned(id);
   for (const auto& [name, letters] : mail_)
     for (const auto& letter : letters) end.add_unread(letter.second);
-  if (!parent_chain_.empty()) {
+  if (parent_) {
     message m;
     m.id = message_id::of(child_run_id(options_.run, "end", now_));
-    m.to = parent_chain_;
+    m.to = parent_->chain;
     m.kind = message_kind::child_ended;
-    m.name = workflow_;
-    m.operation = parent_operation_;
+    m.name = ops_[0].name;
+    m.operation = parent_->operation;
     m.sender = options_.run;
     m.value = e.value;
     pb::child_ended& told = *m.details.mutable_child_end();
@@ -148,8 +149,9 @@ void machine::deliver_end(const event& what) {
         what.kind == event_kind::run_failed ? how == settled::failed
         : what.kind == event_kind::run_cancelled
             ? how == settled::cancelled
-            : how == settled::value && (result_.bytes == what.value.bytes || what.value.erased ||
-                                        !result_.canonical || result_.type != what.value.type);
+            : how == settled::value &&
+                  (last().result.bytes == what.value.bytes || what.value.erased ||
+                   !last().result.canonical || last().result.type != what.value.type);
     if (!same)
       return differ({.position = what.position,
                      .operation = {},

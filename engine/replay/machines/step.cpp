@@ -102,7 +102,7 @@ void machine::want_start(slot s) {
 
 std::vector<attempt_start> machine::take_starts() {
   std::vector<attempt_start> out;
-  if (exhausted_ || asks_people_ != 0 || !mismatch_.empty()) return out;
+  if (exhausted_ || asks_people_ != 0 || mismatch_) return out;
   std::vector<slot> later;
   for (slot s : starts_) {
     operation& op = ops_[s];
@@ -212,7 +212,7 @@ void machine::attempt_committed(slot s) {
 
 /// Late outcomes are refused: the operation is settled or abandoned, or has one under way.
 bool machine::takes_outcome(const operation& op) const {
-  return op.how == settled::pending && !op.answered && mismatch_.empty() && !ended_ &&
+  return op.how == settled::pending && !op.answered && !mismatch_ && !ended_ &&
          !end_produced_ && (!failing_ || op.undoes());
 }
 

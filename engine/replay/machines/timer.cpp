@@ -52,7 +52,7 @@ void machine::fire_timers() {
 }
 
 void machine::timer_due(std::string_view operation, timer_purpose purpose) {
-  if (!live_ || !mismatch_.empty() || ended_) return;
+  if (!live_ || mismatch_ || ended_) return;
   if (purpose == timer_purpose::deadline) {
     removed_timers_.emplace_back();
     if (cancelled_ || root_over_ || failing_ || std::exchange(deadline_told_, true)) return;

@@ -46,15 +46,24 @@ writer::~writer() {
 
 writer::answer writer::commit(batch&& what) {
   ticket mine(std::move(what), {});
-  std::unique_lock lock(mutex_);
-  queue_.push_back(&mine);
-  while (!mine.ready) {
-    if (!led_)
-      lead(lock);
-    else
-      mine.turn.wait(lock);
+  {
+    std::unique_lock lock(mutex_);
+    queue_.push_back(&mine);
+    if (!led_) lead(lock);
   }
-  return std::move(mine.result);
+  // A thousand may wait; only who may lead takes the lock again.
+  for (;;) {
+    const int state = mine.state.load(std::memory_order_acquire);
+    if (state == ticket::ready) return std::move(mine.result);
+    if (state == ticket::queued) {
+      mine.state.wait(ticket::queued, std::memory_order_acquire);
+      continue;
+    }
+    std::unique_lock lock(mutex_);
+    int expected = ticket::may_lead;
+    mine.state.compare_exchange_strong(expected, ticket::queued);
+    if (expected == ticket::may_lead && !led_) lead(lock);
+  }
 }
 
 std::optional<writer::answer> writer::try_commit(batch& what) {
@@ -99,11 +108,10 @@ void writer::work() {
 /// already.
 void writer::lead(std::unique_lock<std::mutex>& lock) {
   led_ = true;
-  std::deque<ticket*> group = next_group();
+  std::vector<ticket*> group = next_group();
   lock.unlock();
   write(group);
   for (ticket* t : group) {
-    if (!t->then) continue;
     t->then(std::move(t->result), std::move(t->what));
     delete t;
   }
@@ -119,12 +127,12 @@ void writer::wake_next() {
     empty_.notify_all();
   else if (queue_.front()->then)
     work_.notify_one();
-  else
-    queue_.front()->turn.notify_one();
+  else if (queue_.front()->state.exchange(ticket::may_lead) == ticket::queued)
+    queue_.front()->state.notify_one();
 }
 
-std::deque<writer::ticket*> writer::next_group() {
-  std::deque<ticket*> group;
+std::vector<writer::ticket*> writer::next_group() {
+  std::vector<ticket*> group;
   std::size_t items = 0;
   bool claims = false;
   std::int64_t worker = 0;
@@ -143,7 +151,7 @@ std::deque<writer::ticket*> writer::next_group() {
   return group;
 }
 
-void writer::write(std::deque<ticket*>& group) {
+void writer::write(std::vector<ticket*>& group) {
   struct counts {
     std::size_t appends, starts, messages;
     bool claim;
@@ -164,7 +172,6 @@ void writer::write(std::deque<ticket*>& group) {
   failpoint("writer.after_commit");
   std::size_t append = 0, start = 0, message = 0;
   counts answered{};
-  std::vector<ticket*> waiting;
   for (std::size_t i = 0; i < group.size(); ++i) {
     ticket* t = group[i];
     t->what.appends = share(together.appends, append, sizes[i].appends);
@@ -186,15 +193,15 @@ void writer::write(std::deque<ticket*>& group) {
       }
       t->result = std::move(mine);
     }
-    if (!t->then) waiting.push_back(t);
   }
-  // A waiter may leave as soon as it sees `ready`, so nothing of it is touched afterwards.
-  const std::lock_guard lock(mutex_);
-  for (ticket* t : waiting) {
-    t->ready = true;
-    t->turn.notify_one();
-    std::erase(group, t);
-  }
+  std::erase_if(group, [](ticket* t) {
+    if (t->then) return false;
+    // It may be gone as soon as it can see `ready`: then nobody waits at this address any more.
+    std::atomic<int>& state = t->state;
+    state.store(ticket::ready, std::memory_order_release);
+    state.notify_one();
+    return true;
+  });
 }
 
 }  // namespace fermata::engine

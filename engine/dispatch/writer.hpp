@@ -3,6 +3,7 @@
 
 #include "engine/store/store.hpp"
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -10,6 +11,7 @@
 #include <mutex>
 #include <optional>
 #include <thread>
+#include <vector>
 
 namespace fermata::engine {
 
@@ -48,13 +50,14 @@ class writer {
     batch what;
     done then;  // submitted
     answer result = absl::UnknownError("");
-    bool ready = false;
-    std::condition_variable turn;  // of who waits: it is `ready`, or may lead
+    enum : int { queued, may_lead, ready };
+    std::atomic<int> state = queued;  // who waits looks at it without the lock
   };
 
   void lead(std::unique_lock<std::mutex>& lock);
-  void write(std::deque<ticket*>& group);
-  std::deque<ticket*> next_group();
+  /// Answers those who wait; what was submitted is left in `group`.
+  void write(std::vector<ticket*>& group);
+  std::vector<ticket*> next_group();
   void work();
   void wake_next();
 

@@ -17,20 +17,22 @@ inline constexpr std::int64_t end_grace_ms = 10'000;       // for operations in 
 inline constexpr std::int64_t slow_code_ms = 1'000;        // between awaits: logged
 inline constexpr std::int64_t runaway_code_ms = 30'000;    // between awaits: the worker gives up
 inline constexpr std::int64_t lock_warning_ms = 10'000;    // then the holder is named
+inline constexpr std::int64_t store_retry_ms = 200;        // while the store can't be used
 inline constexpr std::int64_t heartbeat_write_ms = 1'000;  // heartbeats are not events
 inline constexpr std::int64_t timer_window_ms = 60'000;    // timers nearer than this are in memory
 
 // Sizes, in bytes.
 inline constexpr std::size_t payload_inline = 16 * 1024;  // above: a blob, so that rows stay small
 inline constexpr std::size_t payload_max = 8 * 1024 * 1024;
-inline constexpr std::size_t compress_from = 4 * 1024;    // below, zstd saves less than it costs
-inline constexpr std::size_t recorded_input_max = 1024;   // people look at inputs; more is hashed
+inline constexpr std::size_t compress_from = 4 * 1024;   // below, zstd saves less than it costs
+inline constexpr std::size_t recorded_input_max = 1024;  // people look at inputs; more is hashed
 inline constexpr std::size_t key_max = 255;
 inline constexpr std::size_t name_max = 128;
 inline constexpr std::size_t tag_value_max = 255;
 inline constexpr std::size_t status_max = 1024;
 inline constexpr std::size_t log_line_max = 4 * 1024;
-inline constexpr std::size_t failure_text_max = 16 * 1024;     // details can't be erased: keep them small
+inline constexpr std::size_t failure_text_max =
+    16 * 1024;  // details can't be erased: keep them small
 inline constexpr std::size_t failure_details_max = 64 * 1024;
 inline constexpr std::size_t wal_warning = 64 * 1024 * 1024;  // then the log names the reader
 

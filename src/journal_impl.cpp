@@ -12,8 +12,8 @@ namespace fermata {
 journal open(std::string_view address, open_options options) {
   auto time = std::make_shared<engine::real_clock>();
   auto chance = std::make_shared<engine::real_random>();
-  auto store = engine::open_store(
-      address, {.create = options.create, .time = time, .chance = chance});
+  auto store =
+      engine::open_store(address, {.create = options.create, .time = time, .chance = chance});
   detail::raise(store.status());
   return journal(std::make_shared<detail::journal_impl>(std::move(*store), std::string(options.ns),
                                                         time, chance));
@@ -39,9 +39,10 @@ journal_impl::~journal_impl() {
 }
 
 void journal_impl::attach_worker(local_worker* worker) {
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   worker_ = worker;
   if (worker != nullptr) return want_watcher();
+  visits_over_.wait(lock, [this] { return visits_ == 0; });
   here_.clear();
   look_all();
 }

@@ -10,6 +10,7 @@
 #include <fermata/journal.hpp>
 
 #include <atomic>
+#include <condition_variable>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -31,11 +32,13 @@ class journal_impl final : public engine_port {
   // ---- for the worker and the command ----
 
   engine::store& store() const noexcept { return *store_; }
+  const std::shared_ptr<engine::store>& shared_store() const noexcept { return store_; }
+  const std::shared_ptr<engine::clock>& shared_time() const noexcept { return time_; }
   engine::writer& writer() noexcept { return writer_; }
   engine::clock& time() const noexcept { return *time_; }
   engine::random& chance() const noexcept { return *chance_; }
   const std::string& ns() const noexcept { return ns_; }
-  /// Null takes it away. One at a time.
+  /// Null takes it away, when no client is with it any more. One at a time.
   void attach_worker(local_worker* worker);
   /// Clients that wait for this chain look again.
   void run_ended(const engine::chain_id& chain);
@@ -73,6 +76,8 @@ class journal_impl final : public engine_port {
  private:
   /// A client that waits for a chain's end.
   class waiter;
+  /// A client that is with the worker.
+  class visit;
 
   engine::start_item make_item(start_request&& what);
   std::vector<std::string> commit_starts(std::vector<engine::start_item>&& items);
@@ -97,6 +102,8 @@ class journal_impl final : public engine_port {
   std::unordered_multimap<engine::chain_id, waiter*> waiters_;
   std::unordered_set<engine::chain_id> here_;  // see has_here
   local_worker* worker_ = nullptr;
+  int visits_ = 0;
+  std::condition_variable visits_over_;
   std::thread watcher_;
   std::atomic<bool> closing_ = false;
 };

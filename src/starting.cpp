@@ -24,16 +24,17 @@ void check_key(const std::string& key) {
 
 void check_tags(const std::map<std::string, std::string>& tags) {
   if (tags.size() > engine::limits::tags_per_run)
-    throw error(codes::text_too_long, fmt::format("a run has at most {} tags, these are {} [{}]",
-                                                  engine::limits::tags_per_run, tags.size(),
-                                                  codes::text_too_long.code));
+    throw error(codes::text_too_long,
+                fmt::format("a run has at most {} tags, these are {} [{}]",
+                            engine::limits::tags_per_run, tags.size(), codes::text_too_long.code));
   for (const auto& [name, value] : tags)
     if (name.empty() || name.size() > engine::limits::name_max ||
         value.size() > engine::limits::tag_value_max)
-      throw error(codes::text_too_long,
-                  fmt::format("tag '{}': a tag's name has 1 to {} bytes and its value at most {} [{}]",
-                              name.substr(0, 40), engine::limits::name_max,
-                              engine::limits::tag_value_max, codes::text_too_long.code));
+      throw error(
+          codes::text_too_long,
+          fmt::format("tag '{}': a tag's name has 1 to {} bytes and its value at most {} [{}]",
+                      name.substr(0, 40), engine::limits::name_max, engine::limits::tag_value_max,
+                      codes::text_too_long.code));
 }
 
 }  // namespace
@@ -88,13 +89,32 @@ std::vector<std::string> journal_impl::start_many(std::vector<start_request>&& w
   return commit_starts(std::move(items));
 }
 
+/// While it lasts, the worker of this process stays.
+class journal_impl::visit {
+ public:
+  explicit visit(journal_impl& where) : where_(where) {
+    const std::lock_guard lock(where_.mutex_);
+    worker_ = where_.worker_;
+    if (worker_ != nullptr) ++where_.visits_;
+  }
+  ~visit() {
+    if (worker_ == nullptr) return;
+    const std::lock_guard lock(where_.mutex_);
+    if (--where_.visits_ == 0) where_.visits_over_.notify_all();
+  }
+  visit(const visit&) = delete;
+
+  local_worker* worker() const noexcept { return worker_; }
+
+ private:
+  journal_impl& where_;
+  local_worker* worker_ = nullptr;
+};
+
 std::vector<std::string> journal_impl::commit_starts(std::vector<engine::start_item>&& items) {
   if (items.empty()) return {};
-  local_worker* worker = nullptr;
-  {
-    const std::lock_guard lock(mutex_);
-    worker = worker_;
-  }
+  const visit here(*this);
+  local_worker* const worker = here.worker();
   engine::batch batch;
   std::vector<bool> asked(items.size());
   for (std::size_t i = 0; i < items.size(); ++i)

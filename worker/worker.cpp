@@ -21,9 +21,9 @@ void worker::impl::check() const {
     throw error(codes::worker_misuse,
                 "this worker has no journal: give one to its constructor, or run it by "
                 "fermata::main [FER-3001]");
-  for (const auto& [name, step] : serves_.steps()) {
+  for (const auto& [name, step] : serves_->steps()) {
     const auto* body = std::get_if<detail::transactional_body>(&step.body);
-    if (body != nullptr && serves_.database(body->database) == nullptr)
+    if (body != nullptr && serves_->database(body->database) == nullptr)
       throw error(codes::not_connected, "step '" + name + "' is in database '" + body->database +
                                             "': call worker.connect for it before run [FER-3003]");
     if (step.defaults.isolation && *step.defaults.isolation == isolation::own_process)
@@ -45,12 +45,12 @@ void worker::impl::run() {
 void worker::impl::stop() noexcept {
   int none = 0;
   stopping_.compare_exchange_strong(none, 1);
-  bell_.ring();
+  bell_->ring();
 }
 
 void worker::impl::stop_now() noexcept {
   stopping_ = 2;
-  bell_.ring();
+  bell_->ring();
 }
 
 }  // namespace fermata

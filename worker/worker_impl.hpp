@@ -22,11 +22,14 @@ class worker::impl {
   /// Takes the place of a journal that was given before.
   void open(journal where) { journal_ = std::move(where); }
   worker_options& options() noexcept { return options_; }
-  runtime::registry& serves() noexcept { return serves_; }
+  runtime::registry& serves() noexcept { return *serves_; }
+  std::shared_ptr<const runtime::registry> shared_serves() const { return serves_; }
   const std::optional<journal>& where() const noexcept { return journal_; }
 
   void run();
-  void stop() noexcept;      ///< drains; safe in a signal handler
+  void stop() noexcept;  ///< drains; safe in a signal handler
+  /// 0: works or has stopped, 1: drains, 2: gives everything back.
+  int stopping() const noexcept { return stopping_.load(); }
   void stop_now() noexcept;  ///< gives everything back at once; safe in a signal handler
 
  private:
@@ -34,10 +37,10 @@ class worker::impl {
 
   // Set once.
   worker_options options_;
-  runtime::registry serves_;
+  const std::shared_ptr<runtime::registry> serves_ = std::make_shared<runtime::registry>();
   std::optional<journal> journal_;
 
-  runtime::bell bell_;
+  const std::shared_ptr<runtime::bell> bell_ = std::make_shared<runtime::bell>();
   runtime::stop_request stopping_ = 0;
 };
 

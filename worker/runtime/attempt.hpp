@@ -8,7 +8,6 @@
 #include <fermata/step_context.hpp>
 
 #include <atomic>
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -17,18 +16,17 @@
 
 namespace fermata::runtime {
 
+class attempt_host;
+
 /// One try at a step, from the moment the machine asks for it until its thread has come back.
 class live_attempt final : public detail::attempt_port {
  public:
-  /// Writes a heartbeat; called on the step's thread, at most once a second.
-  using beat = std::function<void(const live_attempt&, const detail::payload&)>;
-
   live_attempt(engine::attempt_start&& start, const engine::run_id& run, engine::epoch_t epoch,
-          beat write)
-      : start_(std::move(start)),
+               std::shared_ptr<attempt_host> host)
+      : host_(std::move(host)),
+        start_(std::move(start)),
         run_(run),
         epoch_(epoch),
-        write_(std::move(write)),
         context_(*this) {}
   ~live_attempt() { leave_frame(); }
 
@@ -58,10 +56,13 @@ class live_attempt final : public detail::attempt_port {
   engine::payload take_input() { return std::move(start_.input); }
   const engine::run_id& run() const noexcept { return run_; }
   step_context& context() noexcept { return context_; }
+  attempt_host& host() const noexcept { return *host_; }
   void stop() { stop_.request_stop(); }
   bool stop_requested() const { return stop_.stop_requested(); }
   void begin_silence(std::int64_t now) noexcept { last_beat_us_.store(now); }
-  std::int64_t last_beat_us() const noexcept { return last_beat_us_.load(std::memory_order_relaxed); }
+  std::int64_t last_beat_us() const noexcept {
+    return last_beat_us_.load(std::memory_order_relaxed);
+  }
 
   // Touched only by the run loop.
   bool running = false;   // handed to the pool
@@ -75,13 +76,12 @@ class live_attempt final : public detail::attempt_port {
 
   // Set before it starts.
   std::optional<detail::payload> saved_beat;
-  std::function<std::int64_t()> steady_now;
 
  private:
+  const std::shared_ptr<attempt_host> host_;
   engine::attempt_start start_;
   const engine::run_id run_;
   const engine::epoch_t epoch_;
-  const beat write_;
   step_context context_;
   std::stop_source stop_;
   std::atomic<std::int64_t> last_beat_us_ = 0;
@@ -96,7 +96,7 @@ struct attempt_done {
   std::shared_ptr<live_attempt> what;
   engine::payload value;
   std::exception_ptr problem;
-  bool refused = false;  // it was not begun: the lease was over
+  bool refused = false;     // it was not begun: the lease was over
   bool frame_gone = false;  // … or the frame that it refers to was gone; a new one may ask again
 };
 

@@ -51,29 +51,30 @@ void session::guard() {
 /// one may be left when all runs have ended: it is taken back, or it would run out.
 void session::renew() {
   const bool owns = loop_->owned() > 0;
-  std::int64_t held = lease_until_.load();
+  std::int64_t held = host_->lease_until.load();
   if (!owns && held == INT64_MAX) return;
   const std::int64_t boot = store_.boot_now();
   if (owns && renewed_ != 0 && boot - renewed_ < engine::limits::renew_ms * 1000) return;
   const absl::Status done =
       store_.renew(me_.row, owns ? boot + engine::limits::lease_ms * 1000 : 0);
   if (absl::IsNotFound(done)) {
-    log(level::error, "this worker was silent for a lease and its runs were taken; it goes on under "
-                      "a new id [FER-3002]");
-    lease_until_ = 0;
+    log(level::error,
+        "this worker was silent for a lease and its runs were taken; it goes on under "
+        "a new id [FER-3002]");
+    host_->lease_until = 0;
     dead_ = true;
-    return wake();
+    return host_->wake();
   }
   if (!done.ok()) return complain(done);
   renewed_ = owns ? boot : 0;
   if (owns) {
     leased(boot);
     // Steps wait for a lease that was over, as after a disk that was full for long.
-    if (held <= boot || held == INT64_MAX) wake();
+    if (held <= boot || held == INT64_MAX) host_->wake();
     return;
   }
   // A claim that came meanwhile has set another; the next tick renews it.
-  lease_until_.compare_exchange_strong(held, INT64_MAX);
+  host_->lease_until.compare_exchange_strong(held, INT64_MAX);
 }
 
 void session::look_for_the_dead() {
@@ -86,9 +87,8 @@ void session::look_for_the_dead() {
     std::string whose;
     std::vector<black_box::entry> entries = black_box::read(path, &whose);
     if (whose != d.worker.id.text()) entries.clear();
-    const bool attributed = std::any_of(entries.begin(), entries.end(), [](const auto& e) {
-      return e.signal != 0 || e.runaway;
-    });
+    const bool attributed = std::any_of(entries.begin(), entries.end(),
+                                        [](const auto& e) { return e.signal != 0 || e.runaway; });
     for (const black_box::entry& e : entries) {
       const bool guilty = e.signal != 0 || e.runaway;
       if (attributed && !guilty) continue;
@@ -106,8 +106,8 @@ void session::look_for_the_dead() {
     }
     if (!whose.empty() && whose == d.worker.id.text() && d.worker.slot != me_.slot)
       black_box::remove(path);
-    log(level::warning, fmt::format("worker {} (pid {}) is gone; {} of its runs go on", d.worker.id.text(),
-                                    d.worker.pid, d.runs.size()));
+    log(level::warning, fmt::format("worker {} (pid {}) is gone; {} of its runs go on",
+                                    d.worker.id.text(), d.worker.pid, d.runs.size()));
   }
   auto others = store_.workers();
   if (others.ok())
@@ -137,9 +137,10 @@ void session::watch_code() {
                                     run.text(), ran / 1000));
   complained_ = since;
   if (ran < engine::limits::runaway_code_ms * 1000) return;
-  log(level::error, fmt::format("the code of run {} didn't come back for {} s; this worker hands its "
-                                "other runs back and ends",
-                                run.text(), ran / 1'000'000));
+  log(level::error,
+      fmt::format("the code of run {} didn't come back for {} s; this worker hands its "
+                  "other runs back and ends",
+                  run.text(), ran / 1'000'000));
   if (box_) box_->mark_runaway(loop_->code_slot());
   ::_exit(runaway_exit);
 }

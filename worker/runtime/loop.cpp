@@ -11,31 +11,31 @@
 
 namespace fermata::runtime {
 
-run_loop::run_loop(detail::journal_impl& journal, const registry& serves, std::int64_t worker_row,
-                   loop_options options, loop_outside& outside)
+run_loop::run_loop(detail::journal_impl& journal, std::shared_ptr<attempt_host> host,
+                   std::int64_t worker_row, loop_options options, loop_outside& outside)
     : journal_(journal),
       store_(journal.store()),
-      serves_(serves),
+      host_(std::move(host)),
+      serves_(host_->serves()),
       worker_(worker_row),
       options_(std::move(options)),
-      outside_(outside) {}
+      outside_(outside),
+      mail_(std::make_shared<mailbox<mail>>()) {}
 
-run_loop::~run_loop() = default;
+run_loop::~run_loop() {
+  mail_->close();
+  for (auto& [id, run] : runs_)
+    if (run->live && run->live->pinned()) host_->keep(std::move(run->live));
+}
 
 // ---- from any thread ----
 
 void run_loop::post(mail&& what) {
-  bool first = false;
-  {
-    const std::lock_guard lock(mutex_);
-    first = mail_.empty();
-    mail_.push_back(std::move(what));
-  }
-  if (first) outside_.wake();
+  if (mail_->post(std::move(what))) host_->wake();
 }
 
 void run_loop::poke() noexcept {
-  if (!poked_.exchange(true)) outside_.wake();
+  if (!poked_.exchange(true)) host_->wake();
 }
 
 bool run_loop::admit(engine::start_item& item) {
@@ -52,8 +52,7 @@ bool run_loop::admit(engine::start_item& item) {
     const std::lock_guard lock(mutex_);
     asked_[r.run] = store_.boot_now();
   }
-  const engine::event first =
-      engine::make_start_event(r, store_.now(), 1, options_.build);
+  const engine::event first = engine::make_start_event(r, store_.now(), 1, options_.build);
   const auto salt = journal_.chance().salt16();
   item.admit = engine::encode(r.run, {}, first, {salt.data(), salt.size()});
   item.build = options_.build;
@@ -89,6 +88,7 @@ std::int64_t run_loop::turn() {
     now_ = store_.now();
     moved = read_mail();
     send_again();
+    give_back();
     check_deadlines();
     moved = advance_dirty() || moved;
     moved = flush() || moved;
@@ -111,10 +111,7 @@ bool run_loop::advance_dirty() {
 }
 
 bool run_loop::read_mail() {
-  {
-    const std::lock_guard lock(mutex_);
-    letters_.swap(mail_);
-  }
+  mail_->take(letters_);
   for (mail& letter : letters_) {
     if (auto* done = std::get_if<attempt_done>(&letter))
       finish(std::move(*done));
@@ -194,6 +191,7 @@ std::int64_t run_loop::first_due() const {
   for (const engine::run_id& id : finishing_)
     if (auto found = runs_.find(id); found != runs_.end()) sooner(found->second->grace_until);
   if (!again_.empty()) sooner(again_at_);
+  if (!let_go_.empty()) sooner(std::max<std::int64_t>(give_back_at_, 1));
   return due;
 }
 
@@ -272,9 +270,29 @@ void run_loop::forget(const engine::run_id& id) {
   runs_.erase(found);
 }
 
+/// It can't go on here now: whoever claims it next starts from what the journal has. It isn't the
+/// store's business that it is gone from memory, so the store is told, until it listens.
+void run_loop::let_go(const engine::run_id& run) {
+  if (let_go_.empty())
+    give_back_at_ = journal_.time().steady_now_us() + engine::limits::store_retry_ms * 1000;
+  let_go_.push_back(run);
+  forget(run);
+}
+
+void run_loop::give_back() {
+  const std::int64_t steady = journal_.time().steady_now_us();
+  if (let_go_.empty() || steady < give_back_at_) return;
+  if (const absl::Status done = store_.release(worker_, let_go_); !done.ok()) {
+    give_back_at_ = steady + engine::limits::store_retry_ms * 1000;
+    return outside_.log(level::warning, std::string(done.message()));
+  }
+  let_go_.clear();
+  poked_ = true;
+}
+
 bool run_loop::idle() const {
-  return running_.empty() && batches_under_way_ == 0 && again_.empty() && dirty_.empty() &&
-         to_append_.empty();
+  return let_go_.empty() && running_.empty() && batches_under_way_ == 0 && again_.empty() &&
+         dirty_.empty() && to_append_.empty();
 }
 
 void run_loop::stop_attempts() {

@@ -6,8 +6,8 @@
 #include "src/journal_impl.hpp"
 #include "src/live_run.hpp"
 #include "src/local_worker.hpp"
-#include "worker/runtime/attempt.hpp"
-#include "worker/runtime/black_box.hpp"
+#include "worker/runtime/attempt_host.hpp"
+#include "worker/runtime/mailbox.hpp"
 #include "worker/runtime/registry.hpp"
 #include "worker/runtime/spares.hpp"
 #include "worker/runtime/step_pool.hpp"
@@ -36,7 +36,7 @@ struct loop_options {
   engine::step_plan defaults;
   std::size_t frames_max = 50'000;
   bool own_build_only = false;
-  bool evict_always = false;  // the testing kit: frames leave memory after every append
+  bool evict_always = false;    // the testing kit: frames leave memory after every append
   bool inline_commits = false;  // the testing kit: everything on one thread
 };
 
@@ -45,13 +45,8 @@ class loop_outside {
  public:
   virtual ~loop_outside() = default;
   virtual void execute(std::vector<step_pool::task>&& tasks) = 0;
-  virtual void* io_context() = 0;  // boost::asio::io_context*, running
-  virtual void wake() noexcept = 0;  // the loop's thread has mail
   virtual void log(level how, std::string_view text) = 0;
   virtual void run_line(const engine::log_line& line) = 0;  // what `ctx.log` said
-  virtual black_box* box() noexcept = 0;  // may be null
-  /// CLOCK_BOOTTIME µs until which this worker may start attempts.
-  virtual std::int64_t lease_until() const noexcept = 0;
   /// A commit that began then (CLOCK_BOOTTIME µs) has set the lease.
   virtual void leased(std::int64_t since_boot_us) noexcept = 0;
 };
@@ -61,13 +56,13 @@ class loop_outside {
 /// Threads: one calls `turn`; `post`, the local_worker's members and counts from any.
 class run_loop final : public detail::local_worker {
  public:
-  run_loop(detail::journal_impl& journal, const registry& serves, std::int64_t worker_row,
-           loop_options options, loop_outside& outside);
+  run_loop(detail::journal_impl& journal, std::shared_ptr<attempt_host> host,
+           std::int64_t worker_row, loop_options options, loop_outside& outside);
   ~run_loop();
 
   /// Does all that can be done now. Returns the steady time (µs) of the next thing that is due.
   std::int64_t turn();
-  /// No more claims; attempts go on.
+  /// No more claims, and no further attempts; those that run go on.
   void stop_claiming() noexcept { claiming_ = false; }
   /// Attempts are told to stop; what they were at is given back, not failed.
   void stop_attempts();
@@ -101,8 +96,8 @@ class run_loop final : public detail::local_worker {
     std::vector<engine::log_line> lines;
     engine::run_changes changes;
     bool empty() const noexcept {
-      return events.empty() && removed_timers.empty() && dropped.empty() && !status && lines.empty() &&
-             changes.timers_set.empty();
+      return events.empty() && removed_timers.empty() && dropped.empty() && !status &&
+             lines.empty() && changes.timers_set.empty();
     }
     void clear() {
       events.clear();
@@ -122,9 +117,9 @@ class run_loop final : public detail::local_worker {
   struct sent_append {
     std::uint64_t number = 0;  // of the append, among this loop's
     std::vector<engine::event> events;
-    engine::head then;                    // the run's, once it has landed
-    std::vector<std::uint64_t> consumes;  // inbox rows
-    std::vector<engine::message> told;    // messages of an end, should it be refused
+    engine::head then;                              // the run's, once it has landed
+    std::vector<std::uint64_t> consumes;            // inbox rows
+    std::vector<engine::message> told;              // messages of an end, should it be refused
     std::shared_ptr<transaction_state> committing;  // a transactional step
     bool parks = false;
     void clear() {
@@ -150,18 +145,19 @@ class run_loop final : public detail::local_worker {
     engine::head head;
     bool owned = false;
     bool appending = false;
-    bool dirty = false;   // in dirty_
-    bool queued = false;  // in to_append_
-    std::unique_ptr<outbox> out;         // none: nothing is to be written
-    std::unique_ptr<sent_append> sent;   // none: no append is under way
+    bool dirty = false;                                     // in dirty_
+    bool queued = false;                                    // in to_append_
+    std::unique_ptr<outbox> out;                            // none: nothing is to be written
+    std::unique_ptr<sent_append> sent;                      // none: no append is under way
     engine::attention attention = engine::attention::none;  // to be written, with `report`
     std::string report;
-    std::string unserved;                           // a step that this worker doesn't serve
-    engine::queue<std::shared_ptr<live_attempt>> to_commit;  // transactional steps before their append
+    engine::slot unserved = 0;  // a step that waits because this worker doesn't serve it
+    engine::queue<std::shared_ptr<live_attempt>>
+        to_commit;                                      // transactional steps before their append
     std::map<std::uint64_t, engine::message_id> taken;  // inbox rows given to the machine, by seq
     absl::flat_hash_map<std::string, std::shared_ptr<live_attempt>> attempts;  // by operation
-    std::int64_t grace_until = 0;                   // steady
-    std::list<active*>::iterator used;              // in lru_
+    std::int64_t grace_until = 0;                                              // steady
+    std::list<active*>::iterator used;                                         // in lru_
     bool listed = false;
   };
   struct sent_run {
@@ -172,7 +168,7 @@ class run_loop final : public detail::local_worker {
     engine::writer::answer answer;
     engine::batch batch;
     std::vector<sent_run> runs;  // as the batch's appends
-    std::int64_t sent = 0;  // boot time
+    std::int64_t sent = 0;       // boot time
     bool claims = false;
   };
   struct admission {
@@ -196,6 +192,8 @@ class run_loop final : public detail::local_worker {
   void touch(active& run);
   void evict_some();
   void forget(const engine::run_id& run);
+  void let_go(const engine::run_id& run);
+  void give_back();
   void mark(active& run);
 
   // loop_runs.cpp
@@ -242,7 +240,6 @@ class run_loop final : public detail::local_worker {
   void want_attempts(active& run);
   void dispatch();
   step_pool::task task_of(active& run, std::shared_ptr<live_attempt> what);
-  void execute(live_attempt& what, attempt_done& to);
   void now_running(const std::shared_ptr<live_attempt>& what);
   void no_longer_running(const live_attempt& what);
   void finish(attempt_done&& what);
@@ -254,6 +251,7 @@ class run_loop final : public detail::local_worker {
   // Set once.
   detail::journal_impl& journal_;
   engine::store& store_;
+  const std::shared_ptr<attempt_host> host_;
   const registry& serves_;
   const std::int64_t worker_;
   const loop_options options_;
@@ -264,25 +262,29 @@ class run_loop final : public detail::local_worker {
   std::list<active*> lru_;  // with frames; the least used first
   std::vector<engine::run_id> dirty_;
   std::vector<engine::run_id> to_append_;
-  std::vector<mail> letters_;                 // being read
-  std::vector<engine::append> spare_appends_; // empty: memory for the next batch
+  std::vector<mail> letters_;                  // being read
+  std::vector<engine::append> spare_appends_;  // empty: memory for the next batch
   spares<outbox> spare_outboxes_;
   spares<sent_append> spare_sent_;
   std::set<engine::run_id> finishing_;
   std::vector<std::shared_ptr<live_attempt>> backlog_;
   std::vector<std::shared_ptr<live_attempt>> running_;
-  bool alone_ = false;              // an attempt that must be alone is running
+  bool alone_ = false;  // an attempt that must be alone is running
   std::uint64_t appends_sent_ = 0;
-  int batches_under_way_ = 0;       // with the writer: one is written, one waits for its turn
+  int batches_under_way_ = 0;  // with the writer: one is written, one waits for its turn
   bool claim_under_way_ = false;
   std::vector<commit_answer> again_;  // batches that couldn't be written
   std::int64_t again_at_ = 0;
   std::int64_t trouble_since_ = 0;
+  std::vector<engine::run_id> let_go_;  // to be given back to the store
+  std::int64_t give_back_at_ = 0;
   bool more_ready_ = false;
   bool children_to_close_ = false;
   std::int64_t check_at_ = INT64_MAX;  // steady: the first deadline of an attempt, or grace time
-  std::int64_t next_look_ = 0;      // steady: timers, delayed starts, the slow poll
+  std::int64_t next_look_ = 0;         // steady: timers, delayed starts, the slow poll
   engine::time_us now_ = 0;
+
+  const std::shared_ptr<mailbox<mail>> mail_;
 
   // Read by others.
   std::atomic<bool> claiming_ = true;
@@ -295,7 +297,6 @@ class run_loop final : public detail::local_worker {
 
   // Guarded by mutex_.
   mutable std::mutex mutex_;
-  std::vector<mail> mail_;
   engine::run_id code_run_;
   std::unordered_map<engine::run_id, std::int64_t> asked_;  // admissions under way, since boot
 };

@@ -59,7 +59,8 @@ void run_loop::want_append(active& run) {
 
 /// Nothing to do now, and nothing that these events could set going.
 bool run_loop::can_park(active& run) const {
-  if (!run.owned || !run.live || !run.to_commit.empty() || !run.attempts.empty() || run.live->pinned())
+  if (!run.owned || !run.live || !run.to_commit.empty() || !run.attempts.empty() ||
+      run.live->pinned())
     return false;
   if (run.out)
     for (const engine::produced& p : run.out->events)
@@ -101,8 +102,7 @@ void run_loop::build_append(active& run, engine::append& to) {
     e.epoch = run.row.epoch;
     std::array<char, 16> salt{};
     if (e.value.present() || e.input.present()) salt = journal_.chance().salt16();
-    to.events.push_back(
-        engine::encode(run.row.run, sent.then.hash, e, {salt.data(), salt.size()}));
+    to.events.push_back(engine::encode(run.row.run, sent.then.hash, e, {salt.data(), salt.size()}));
     sent.then.hash = to.events.back().chain;
     engine::fold_changes(run.row.run, e, to.changes);
     if (p.child) to.children.push_back(std::move(*p.child));
@@ -116,9 +116,9 @@ void run_loop::build_append(active& run, engine::append& to) {
     sent.events.push_back(std::move(e));
   }
   for (std::string& operation : out.removed_timers) {
-    const bool set_anew = std::any_of(
-        to.changes.timers_set.begin(), to.changes.timers_set.end(),
-        [&](const engine::timer_row& t) { return t.operation == operation; });
+    const bool set_anew =
+        std::any_of(to.changes.timers_set.begin(), to.changes.timers_set.end(),
+                    [&](const engine::timer_row& t) { return t.operation == operation; });
     if (!set_anew) to.changes.timers_removed.push_back(std::move(operation));
   }
   engine::merge_changes(to.changes, out.changes);
@@ -129,8 +129,12 @@ void run_loop::build_append(active& run, engine::append& to) {
   spare_outboxes_.give(std::move(run.out));
   if (sent.parks) {
     to.then = engine::then::park;
-    to.waits = run.unserved.empty() ? run.live->machine().stands().waits
-                                    : fmt::format("no worker here serves step '{}'", run.unserved);
+    const engine::machine& machine = run.live->machine();
+    const bool unserved =
+        run.unserved != 0 && machine.look(run.unserved).how == engine::settled::pending;
+    to.waits = unserved
+                   ? fmt::format("no worker here serves step '{}'", machine.look(run.unserved).name)
+                   : machine.stands().waits;
   }
 }
 
@@ -237,7 +241,8 @@ void run_loop::submit(commit_answer&& made) {
 /// that it needn't wait for the loop; a small one would only make the commits smaller.
 bool run_loop::worth_a_batch(std::size_t at_least) const {
   if (!again_.empty() || batches_under_way_ >= 2) return false;
-  if (batches_under_way_ == 1) at_least = std::max({at_least, inline_appends * 2, owned_.load() / 3});
+  if (batches_under_way_ == 1)
+    at_least = std::max({at_least, inline_appends * 2, owned_.load() / 3});
   return to_append_.size() >= at_least;
 }
 

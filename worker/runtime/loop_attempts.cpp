@@ -39,14 +39,8 @@ void run_loop::want_attempts(active& run) {
       continue;
     }
     const engine::slot slot = start.op;
-    auto made = std::make_shared<live_attempt>(
-        std::move(start), run.row.run, run.row.epoch,
-        [this](const live_attempt& a, const detail::payload& details) {
-          (void)store_.put_heartbeat({a.run(), a.start().operation, a.attempt(), store_.now(),
-                                      detail::to_engine(details)});
-        });
+    auto made = std::make_shared<live_attempt>(std::move(start), run.row.run, run.row.epoch, host_);
     made->slot = slot;
-    made->steady_now = [this] { return journal_.time().steady_now_us(); };
     run.attempts.emplace(made->start().operation, made);
     const auto place = std::upper_bound(
         backlog_.begin(), backlog_.end(), made->start().plan.priority,
@@ -58,7 +52,7 @@ void run_loop::want_attempts(active& run) {
 /// Another worker may serve it: the run is looked at again later, here or there.
 void run_loop::not_served(active& run, const engine::attempt_start& what) {
   run.live->machine().attempt_refused(what.op);
-  run.unserved = what.name;
+  run.unserved = what.op;
   outside_.log(level::warning, fmt::format("run {} waits: no worker here serves step '{}'",
                                            run.row.run.text(), what.name));
   run.live->machine().postpone(what.op, now_ + unserved_again_us);
@@ -68,7 +62,7 @@ void run_loop::not_served(active& run, const engine::attempt_start& what) {
 
 void run_loop::dispatch() {
   if (backlog_.empty()) return;
-  if (journal_.time().boot_now_us() >= outside_.lease_until()) return;
+  if (!claiming_ || !host_->has_lease()) return;
   std::vector<step_pool::task> tasks;
   std::size_t taken = 0;
   for (; taken < backlog_.size(); ++taken) {
@@ -125,73 +119,40 @@ step_pool::task run_loop::task_of(active& run, std::shared_ptr<live_attempt> a) 
     if (beat.ok() && *beat) a->saved_beat = detail::to_sdk((*beat)->details);
   }
   if (is_local(a->start().kind)) a->local = run.live->begin_body(a->slot);
-  return [this, a = std::move(a)]() mutable {
+  // Nothing of the loop: it may be gone when the step comes back.
+  return [to = mail_, a = std::move(a)]() mutable {
+    attempt_host& host = a->host();
+    const auto post = [](auto& box, const attempt_host& of, attempt_done&& done) {
+      if (box->post(std::move(done))) of.wake();
+    };
     attempt_done done;
     done.what = a;
-    const bool in_time = journal_.time().boot_now_us() < outside_.lease_until();
+    const bool in_time = host.has_lease();
     if (!in_time || (is_local(a->start().kind) && !a->enter_frame())) {
       done.refused = true;
       done.frame_gone = in_time;
       a->leave_frame();
-      return post(std::move(done));
+      return post(to, host, std::move(done));
     }
-    if (const auto* entry = serves_.step(a->start().name);
+    if (const auto* entry = host.serves().step(a->start().name);
         a->start().kind == engine::operation_kind::step &&
         std::holds_alternative<detail::async_body>(entry->body)) {
+      const std::shared_ptr<void> io = host.io();
+      if (!io) return;
       return std::get<detail::async_body>(entry->body)(
-          outside_.io_context(), detail::to_sdk(a->take_input()), a->context(),
-          [this, a](std::exception_ptr problem, detail::payload value) {
+          io.get(), detail::to_sdk(a->take_input()), a->context(),
+          [to, a, post](std::exception_ptr problem, detail::payload value) {
             attempt_done later;
             later.what = a;
             later.problem = problem;
             if (!problem) later.value = detail::to_engine(std::move(value));
-            post(std::move(later));
+            post(to, a->host(), std::move(later));
           });
     }
-    execute(*a, done);
+    host.execute(*a, done);
     a->leave_frame();
-    post(std::move(done));
+    post(to, host, std::move(done));
   };
-}
-
-/// On the step's thread.
-void run_loop::execute(live_attempt& a, attempt_done& to) {
-  black_box* box = outside_.box();
-  const engine::attempt_start& start = a.start();
-  const int place = box ? box->enter(a.run(), start.operation, start.name, start.number, start.alone)
-                        : -1;
-  auto in_database = [&](std::string_view database, const detail::type_facts& result,
-                         const std::function<std::string(void*)>& body) {
-    const detail::connector* how = serves_.database(database);
-    if (how == nullptr)
-      throw failure(fmt::format("step '{}' is in database '{}', which this worker isn't connected "
-                                "to: call worker.connect before run [{}]",
-                                start.name, database, codes::not_connected.code),
-                    {.type = "not_connected"});
-    const std::string origin = start.key.substr(0, start.key.find('/'));
-    to.value = detail::to_engine(result.wrap((*how)(origin, start.operation, body)));
-  };
-  try {
-    if (start.kind == engine::operation_kind::local) {
-      to.value = detail::to_engine(a.local.body->run(a.context(), nullptr));
-    } else if (start.kind == engine::operation_kind::transaction) {
-      in_database(a.local.database, *a.local.result, [&](void* handle) {
-        return a.local.body->run(a.context(), handle).bytes;
-      });
-    } else {
-      const detail::step_entry& entry = *serves_.step(start.name);
-      const detail::payload input = detail::to_sdk(a.take_input());
-      if (const auto* body = std::get_if<detail::transactional_body>(&entry.body))
-        in_database(body->database, entry.result,
-                    [&](void* handle) { return body->run(handle, input).bytes; });
-      else
-        to.value =
-            detail::to_engine(std::get<detail::sync_body>(entry.body)(input, a.context()));
-    }
-  } catch (...) {
-    to.problem = std::current_exception();
-  }
-  if (box) box->leave(place);
 }
 
 void run_loop::now_running(const std::shared_ptr<live_attempt>& a) {
@@ -227,10 +188,11 @@ void run_loop::finish(attempt_done&& done) {
     a.answered = true;
     const std::string why = detail::failure_of(done.problem).message();
     run.attempts.erase(a.start().operation);
-    return block(run, engine::attention::blocked,
-                 fmt::format("run {}: the input of step '{}' can't be read: {}; deploy a build whose "
-                             "types can [{}]",
-                             run.row.run.text(), a.start().name, why, codes::undecodable.code));
+    return block(
+        run, engine::attention::blocked,
+        fmt::format("run {}: the input of step '{}' can't be read: {}; deploy a build whose "
+                    "types can [{}]",
+                    run.row.run.text(), a.start().name, why, codes::undecodable.code));
   }
   engine::attempt_end end;
   end.number = a.attempt();

@@ -12,7 +12,6 @@
 namespace fermata::runtime {
 
 namespace {
-constexpr std::int64_t again_us = 200'000;
 constexpr std::size_t at_a_time = 32;  // runs that go on before their steps are handed over
 }  // namespace
 
@@ -31,12 +30,11 @@ void run_loop::take_answer(commit_answer&& what) {
   if (!what.answer.ok()) {
     if (trouble_since_ == 0) {
       trouble_since_ = steady;
-      outside_.log(level::error,
-                   fmt::format("the journal can't be written, work waits: {} [{}]",
-                               std::string(what.answer.status().message()),
-                               engine::fer_code_of(what.answer.status())));
+      outside_.log(level::error, fmt::format("the journal can't be written, work waits: {} [{}]",
+                                             std::string(what.answer.status().message()),
+                                             engine::fer_code_of(what.answer.status())));
     }
-    again_at_ = steady + again_us;
+    again_at_ = steady + engine::limits::store_retry_ms * 1000;
     again_.push_back(std::move(what));
     return;
   }
@@ -65,8 +63,7 @@ void run_loop::take_answer(commit_answer&& what) {
         outside_.log(level::warning,
                      fmt::format("run {}: another owner has gone on ({}), this one lets go",
                                  run.row.run.text(), engine::text_of(how.how)));
-        forget(run.row.run);
-        poked_ = true;
+        let_go(run.row.run);
         break;
     }
   }
@@ -79,7 +76,8 @@ void run_loop::take_answer(commit_answer&& what) {
 void run_loop::take_claimed(engine::batch_result& from, std::int64_t sent) {
   const std::int64_t steady = journal_.time().steady_now_us();
   auto look_at = [&](engine::time_us wall) {
-    if (wall != 0) next_look_ = std::min(next_look_, steady + std::max<std::int64_t>(0, wall - now_));
+    if (wall != 0)
+      next_look_ = std::min(next_look_, steady + std::max<std::int64_t>(0, wall - now_));
   };
   look_at(from.next_timer);
   look_at(from.next_not_before);
@@ -108,8 +106,8 @@ void run_loop::landed(active& run, engine::append_result& how) {
   for (const engine::message_id& id : how.undeliverable)
     outside_.log(level::warning, fmt::format("run {}: message {} found no open run",
                                              run.row.run.text(), id.text()));
-  const bool ended = !sent.events.empty() &&
-                     engine::class_of(sent.events.back().kind) == engine::event_class::end;
+  const bool ended =
+      !sent.events.empty() && engine::class_of(sent.events.back().kind) == engine::event_class::end;
   if (ended || attended) {
     const engine::run_id id = run.row.run;
     children_to_close_ = children_to_close_ || (ended && how.left_children);
@@ -129,8 +127,8 @@ void run_loop::landed(active& run, engine::append_result& how) {
                                       ? e.details.timer().due_us()
                                       : e.details.attempt().next_due_us();
       if (due != 0)
-        next_look_ = std::min(next_look_, journal_.time().steady_now_us() +
-                                              std::max<std::int64_t>(0, due - now_));
+        next_look_ = std::min(
+            next_look_, journal_.time().steady_now_us() + std::max<std::int64_t>(0, due - now_));
     } else if (e.kind == engine::event_kind::child_started) {
       poked_ = true;
     }
@@ -160,9 +158,10 @@ void run_loop::body_failed(active& run, const engine::append_result& how) {
   spare_sent_.give(std::move(run.sent));
   attempt_done done;
   done.what = state->what;
-  done.problem = state->problem ? state->problem
-                                : std::make_exception_ptr(error(codes::input_output,
-                                                                std::string(how.body.message())));
+  done.problem =
+      state->problem
+          ? state->problem
+          : std::make_exception_ptr(error(codes::input_output, std::string(how.body.message())));
   state->what->leave_frame();
   finish(std::move(done));
 }
@@ -170,7 +169,7 @@ void run_loop::body_failed(active& run, const engine::append_result& how) {
 /// Messages came while the run ended: they are listed as unread in its last event.
 void run_loop::refused_end(active& run) {
   auto inbox = store_.inbox(run.row.chain);
-  if (!inbox.ok()) return forget(run.row.run);
+  if (!inbox.ok()) return let_go(run.row.run);
   const std::unique_ptr<sent_append> sent = std::move(run.sent);
   outbox& out = out_of(run);
   for (engine::event& e : sent->events) {
@@ -180,8 +179,8 @@ void run_loop::refused_end(active& run) {
   }
   engine::produced& end = out.events.back();
   for (const engine::message& m : *inbox) {
-    const bool known = std::find(sent->consumes.begin(), sent->consumes.end(), m.seq) !=
-                       sent->consumes.end();
+    const bool known =
+        std::find(sent->consumes.begin(), sent->consumes.end(), m.seq) != sent->consumes.end();
     if (!known) end.what.details.mutable_ended()->add_unread(std::string(m.id.view()));
     out.dropped.push_back(m.seq);
   }

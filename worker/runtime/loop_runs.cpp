@@ -42,7 +42,7 @@ void run_loop::run_code(active& run, const std::function<void(detail::live_run&)
     const std::lock_guard lock(mutex_);
     code_run_ = run.row.run;
   }
-  const inside_code here(code_since_, code_slot_, outside_.box(), journal_.time().steady_now_us(),
+  const inside_code here(code_since_, code_slot_, host_->box(), journal_.time().steady_now_us(),
                          run.row.run, run.row.workflow.str());
   what(*run.live);
 }
@@ -62,8 +62,8 @@ void run_loop::adopt(engine::claimed&& found) {
   if (known != runs_.end() && known->second->owned && known->second->appending)
     return feed(*known->second, found);  // the answer comes; its head is the newer one
   active& run = place_for(found.run);
-  const bool same = run.live && run.head.position == found.head.position &&
-                    run.head.hash == found.head.hash;
+  const bool same =
+      run.live && run.head.position == found.head.position && run.head.hash == found.head.hash;
   if (!same) {
     run.live.reset();
     run.out.reset();
@@ -113,8 +113,9 @@ bool run_loop::make_live(active& run) {
   options.run = run.row.run;
   options.chain = run.row.chain;
   options.space = run.row.space;
-  run.live = std::make_unique<detail::live_run>(std::move(options), entry->function,
-                                                options_.defaults);
+  run.unserved = 0;
+  run.live =
+      std::make_unique<detail::live_run>(std::move(options), entry->function, options_.defaults);
   return true;
 }
 
@@ -143,16 +144,18 @@ bool run_loop::load(active& run) {
     if (!some.ok()) {
       outside_.log(level::error, fmt::format("run {} can't be read: {}", run.row.run.text(),
                                              std::string(some.status().message())));
-      forget(run.row.run);
+      let_go(run.row.run);
       return false;
     }
     if (some->empty() || some->front().position != history.size() + 1)
       return damaged(run, missing_event(run.row.run, history.size() + 1));
     for (const engine::encoded_event& stored : *some) {
       auto event = engine::decode(run.row.run, stored);
-      if (absl::IsDataLoss(event.status())) return damaged(run, std::string(event.status().message()));
+      if (absl::IsDataLoss(event.status()))
+        return damaged(run, std::string(event.status().message()));
       if (!event.ok()) {  // a newer version wrote it
-        if (make_live(run)) block(run, engine::attention::blocked, std::string(event.status().message()));
+        if (make_live(run))
+          block(run, engine::attention::blocked, std::string(event.status().message()));
         return false;
       }
       if (event->position != history.size() + 1)
@@ -204,9 +207,10 @@ bool run_loop::replay(active& run, std::vector<engine::event>&& history) {
 }
 
 void run_loop::quarantine(active& run, std::string_view what) {
-  block(run, engine::attention::quarantined,
-        fmt::format("{} took its worker down {} times; repair it, then `fermata retry {}` [FER-1202]",
-                    what, engine::limits::crashes_to_quarantine, run.row.run.text()));
+  block(
+      run, engine::attention::quarantined,
+      fmt::format("{} took its worker down {} times; repair it, then `fermata retry {}` [FER-1202]",
+                  what, engine::limits::crashes_to_quarantine, run.row.run.text()));
 }
 
 /// The difference, and the events around it.
@@ -240,21 +244,21 @@ void run_loop::advance(active& run) {
   if (!run.live || !run.owned || run.attention != engine::attention::none) return;
   engine::machine& machine = run.live->machine();
   machine.set_time(now_);
-  if (!machine.difference().empty())
-    return block(run, engine::attention::blocked, report_of(run));
+  if (!machine.difference().empty()) return block(run, engine::attention::blocked, report_of(run));
   want_attempts(run);
   const engine::standing stands = machine.stands();
-  if (stands.needs_attention && !machine.has_events() && !run.appending) {
-    return block(run, engine::attention::needs_attention,
-                 fmt::format("an operation needs a person: {}; repair what it complains about, then "
-                             "`fermata retry {}` [FER-1204]",
-                             stands.waits, run.row.run.text()));
+  if (stands.needs_attention && !machine.has_events() && !run.out && !run.appending) {
+    return block(
+        run, engine::attention::needs_attention,
+        fmt::format("an operation needs a person: {}; repair what it complains about, then "
+                    "`fermata retry {}` [FER-1204]",
+                    stands.waits, run.row.run.text()));
   }
   if (!stands.finishing)
     finishing_.erase(run.row.run);
   else if (stands.attempts > 0 && finishing_.insert(run.row.run).second)
-    check_by(run.grace_until = journal_.time().steady_now_us() +
-                               engine::limits::end_grace_ms * 1000);
+    check_by(run.grace_until =
+                 journal_.time().steady_now_us() + engine::limits::end_grace_ms * 1000);
   gather(run);
   if (run.out || !run.to_commit.empty() || can_park(run)) want_append(run);
 }

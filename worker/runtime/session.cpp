@@ -44,23 +44,23 @@ engine::step_plan plan_of(const step_options& o) {
 
 }  // namespace
 
-session::session(detail::journal_impl& journal, const registry& serves,
-                 const worker_options& options, bell& wakes, const stop_request& stopping)
+session::session(detail::journal_impl& journal, std::shared_ptr<const registry> serves,
+                 const worker_options& options, std::shared_ptr<bell> wakes,
+                 const stop_request& stopping)
     : journal_(journal),
       store_(journal.store()),
-      serves_(serves),
+      serves_(std::move(serves)),
       build_(build_of(options)),
       drain_grace_(options.drain_grace),
       pool_(static_cast<std::size_t>(std::max(1, options.concurrency))),
-      bell_(wakes),
-      stopping_(stopping),
-      lease_until_(INT64_MAX) {
+      bell_(std::move(wakes)),
+      stopping_(stopping) {
   enter_store(options);
 }
 
 session::~session() {
+  host_->close();
   loop_.reset();
-  io_.reset();
 }
 
 void session::enter_store(const worker_options& options) {
@@ -75,13 +75,24 @@ void session::enter_store(const worker_options& options) {
   if (const std::string path = box_path(me_.slot); !path.empty()) {
     black_box::install_handlers();
     try {
-      box_ = black_box::open(path, me_.id.text(),
-                             static_cast<std::size_t>(options.concurrency) + 8, &journal_.time());
+      box_ = black_box::open(path, me_.id.text(), static_cast<std::size_t>(options.concurrency) + 8,
+                             &journal_.time());
     } catch (const std::system_error& why) {
       log(level::warning, fmt::format("no black box, crashes won't be attributed: {}", why.what()));
     }
   }
   put_serving();
+  host_ = std::make_shared<attempt_host>(
+      attempt_host::parts{.serves = serves_,
+                          .store = journal_.shared_store(),
+                          .time = journal_.shared_time(),
+                          .box = box_,
+                          .wake = [bell = bell_] { bell->ring(); },
+                          .make_io =
+                              [] {
+                                const auto io = std::make_shared<io_threads>(1);
+                                return std::shared_ptr<void>(io, io->context());
+                              }});
   loop_options how;
   how.concurrency = std::max(1, options.concurrency);
   how.max_runs = std::max(1, options.max_runs);
@@ -89,7 +100,7 @@ void session::enter_store(const worker_options& options) {
   how.build = build_;
   how.own_build_only = options.own_build_only;
   how.defaults = plan_of(options.steps);
-  loop_ = std::make_unique<run_loop>(journal_, serves_, me_.row, std::move(how), *this);
+  loop_ = std::make_unique<run_loop>(journal_, host_, me_.row, std::move(how), *this);
 }
 
 void session::put_serving() {
@@ -105,8 +116,8 @@ void session::put_serving() {
     row.worker = me_.id;
     rows.push_back(std::move(row));
   };
-  for (const auto& [name, entry] : serves_.workflows()) add("workflow", entry);
-  for (const auto& [name, entry] : serves_.steps()) add("step", entry);
+  for (const auto& [name, entry] : serves_->workflows()) add("workflow", entry);
+  for (const auto& [name, entry] : serves_->steps()) add("step", entry);
   detail::raise(store_.put_serving(me_.row, rows));
 }
 
@@ -129,10 +140,13 @@ bool session::run() {
   guard_ = std::thread([this] { guard(); });
   while (stopping_.load() == 0 && !dead_.load()) {
     const std::int64_t due = loop_->turn();
-    if (stopping_.load() == 0 && !dead_.load()) bell_.sleep_until(due);
+    if (stopping_.load() == 0 && !dead_.load()) bell_->sleep_until(due);
   }
   loop_->stop_claiming();
-  if (!dead_.load()) drain();
+  if (dead_.load())
+    loop_->stop_attempts();
+  else
+    drain();
   journal_.attach_worker(nullptr);
   {
     const std::lock_guard lock(guard_mutex_);
@@ -163,13 +177,8 @@ void session::drain() {
     if (stopping_.load() >= 2 || now - begun >= patience + 1'000'000) break;
     (void)loop_->turn();
     if (loop_->idle() && loop_->attempts() == 0) break;
-    bell_.sleep_until(now + 50'000);
+    bell_->sleep_until(now + 50'000);
   }
-}
-
-void* session::io_context() {
-  std::call_once(io_made_, [this] { io_ = std::make_unique<io_threads>(1); });
-  return io_->context();
 }
 
 void session::log(level how, std::string_view text) {
@@ -183,9 +192,9 @@ void session::run_line(const engine::log_line& line) {
 
 void session::leased(std::int64_t since_boot_us) noexcept {
   const std::int64_t until = since_boot_us + engine::limits::lease_ms * 1000;
-  std::int64_t before = lease_until_.load();
+  std::int64_t before = host_->lease_until.load();
   while ((before == INT64_MAX || before < until) &&
-         !lease_until_.compare_exchange_weak(before, until)) {
+         !host_->lease_until.compare_exchange_weak(before, until)) {
   }
 }
 

@@ -15,15 +15,13 @@
 
 namespace fermata::runtime {
 
-class io_threads;
-
 /// One registration of a worker, from its row in the store to its leaving: the threads around the
 /// run loop. The guard's thread renews the lease, looks for workers that died, and watches that the
 /// loop advances.
 class session final : public loop_outside {
  public:
-  session(detail::journal_impl& journal, const registry& serves, const worker_options& options,
-          bell& wakes, const stop_request& stopping);
+  session(detail::journal_impl& journal, std::shared_ptr<const registry> serves,
+          const worker_options& options, std::shared_ptr<bell> wakes, const stop_request& stopping);
   ~session() override;
 
   /// Works until stopped. False: this worker was marked dead; go on under a new id.
@@ -31,12 +29,8 @@ class session final : public loop_outside {
 
   // loop_outside
   void execute(std::vector<step_pool::task>&& tasks) override { pool_.submit(std::move(tasks)); }
-  void* io_context() override;
-  void wake() noexcept override { bell_.ring(); }
   void log(level how, std::string_view text) override;
   void run_line(const engine::log_line& line) override;
-  black_box* box() noexcept override { return box_.get(); }
-  std::int64_t lease_until() const noexcept override { return lease_until_.load(); }
   void leased(std::int64_t since_boot_us) noexcept override;
 
  private:
@@ -54,27 +48,25 @@ class session final : public loop_outside {
   // Set once.
   detail::journal_impl& journal_;
   engine::store& store_;
-  const registry& serves_;
+  const std::shared_ptr<const registry> serves_;
   const std::string build_;
   const duration drain_grace_;
   engine::worker_row me_;
-  std::unique_ptr<black_box> box_;
+  std::shared_ptr<black_box> box_;
+  std::shared_ptr<attempt_host> host_;
   step_pool pool_;
-  std::unique_ptr<io_threads> io_;
-  std::once_flag io_made_;
   std::unique_ptr<run_loop> loop_;
 
-  bell& bell_;
+  const std::shared_ptr<bell> bell_;
   const stop_request& stopping_;
   std::atomic<bool> dead_ = false;
-  std::atomic<std::int64_t> lease_until_;
 
   // Touched only by the guard's thread.
-  std::int64_t renewed_ = 0;        // boot time
-  std::int64_t look_next_ = 0;      // steady
-  std::int64_t complained_ = 0;     // code_since that was logged
-  std::string trouble_;             // with the store, as it was logged
-  std::int64_t trouble_said_ = 0;   // steady
+  std::int64_t renewed_ = 0;       // boot time
+  std::int64_t look_next_ = 0;     // steady
+  std::int64_t complained_ = 0;    // code_since that was logged
+  std::string trouble_;            // with the store, as it was logged
+  std::int64_t trouble_said_ = 0;  // steady
 
   // Guarded by guard_mutex_.
   std::mutex guard_mutex_;

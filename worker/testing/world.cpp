@@ -59,6 +59,7 @@ std::shared_ptr<detail::journal_impl> kit::world::make_journal() {
 
 void kit::world::employ(fermata::worker& who) {
   serves = &who.inside().serves();
+  shared_serves = who.inside().shared_serves();
   serves->on_step([this](detail::step_entry& entry) { instrument(entry); });
   serves->on_workflow([this](const detail::workflow_entry& entry) {
     if (loop_ && serves->workflow(entry.name) != nullptr) restart();  // another build is deployed
@@ -77,7 +78,15 @@ void kit::world::hire() {
   how.build = "test";
   how.evict_always = how_ == way::evicted;
   how.inline_commits = true;
-  loop_ = std::make_unique<runtime::run_loop>(*journal_, *serves, worker_row_, std::move(how), *this);
+  auto host = std::make_shared<runtime::attempt_host>(runtime::attempt_host::parts{
+      .serves = shared_serves,
+      .store = journal_->shared_store(),
+      .time = time,
+      .box = nullptr,
+      .wake = [] {},
+      .make_io = [this] { return std::shared_ptr<void>(std::shared_ptr<void>(), &*io_); }});
+  loop_ = std::make_unique<runtime::run_loop>(*journal_, std::move(host), worker_row_,
+                                              std::move(how), *this);
 }
 
 /// What was in memory is gone; the journal stays.
@@ -108,26 +117,26 @@ void kit::world::instrument(detail::step_entry& entry) {
     };
     return;
   }
-  entry.body = detail::async_body([this, name = entry.name, body = std::move(entry.body)](
-                                      void* io, detail::payload input, step_context& attempt,
-                                      detail::async_done done) {
-    ++entered[name];
-    if (auto f = faults.find(name); f != faults.end() && f->second.times > 0) {
-      --f->second.times;
-      if (f->second.hangs) return;
-      return done(std::make_exception_ptr(f->second.why), {});
-    }
-    if (const auto* later = std::get_if<detail::async_body>(&body))
-      return (*later)(io, std::move(input), attempt, std::move(done));
-    detail::payload value;
-    std::exception_ptr problem;
-    try {
-      value = std::get<detail::sync_body>(body)(input, attempt);
-    } catch (...) {
-      problem = std::current_exception();
-    }
-    done(problem, std::move(value));
-  });
+  entry.body = detail::async_body(
+      [this, name = entry.name, body = std::move(entry.body)](
+          void* io, detail::payload input, step_context& attempt, detail::async_done done) {
+        ++entered[name];
+        if (auto f = faults.find(name); f != faults.end() && f->second.times > 0) {
+          --f->second.times;
+          if (f->second.hangs) return;
+          return done(std::make_exception_ptr(f->second.why), {});
+        }
+        if (const auto* later = std::get_if<detail::async_body>(&body))
+          return (*later)(io, std::move(input), attempt, std::move(done));
+        detail::payload value;
+        std::exception_ptr problem;
+        try {
+          value = std::get<detail::sync_body>(body)(input, attempt);
+        } catch (...) {
+          problem = std::current_exception();
+        }
+        done(problem, std::move(value));
+      });
 }
 
 void kit::world::turn() {

@@ -72,15 +72,12 @@ class kit::world final : public runtime::loop_outside {
   std::unique_ptr<place> where;
   std::shared_ptr<crashing_store> store;
   runtime::registry* serves = nullptr;
+  std::shared_ptr<const runtime::registry> shared_serves;
 
   // loop_outside
   void execute(std::vector<runtime::step_pool::task>&& tasks) override;
-  void* io_context() override { return &*io_; }
-  void wake() noexcept override {}
   void log(level, std::string_view) override {}
   void run_line(const engine::log_line&) override {}  // the journal has it
-  runtime::black_box* box() noexcept override { return nullptr; }
-  std::int64_t lease_until() const noexcept override { return INT64_MAX; }
   void leased(std::int64_t) noexcept override {}
 
  private:
@@ -97,12 +94,14 @@ class kit::world final : public runtime::loop_outside {
   moments look_ahead();
 
   const way how_;
-  std::optional<boost::asio::io_context> io_ = std::optional<boost::asio::io_context>(std::in_place);
+  std::optional<boost::asio::io_context> io_ =
+      std::optional<boost::asio::io_context>(std::in_place);
   std::shared_ptr<detail::journal_impl> journal_;
   std::deque<runtime::step_pool::task> tasks_;
   std::unique_ptr<runtime::run_loop> loop_;
   std::int64_t worker_row_ = 0;
-  std::int64_t last_moment_ = 0;  // when something was due last, seen at the last event; 0: not seen
+  std::int64_t last_moment_ =
+      0;  // when something was due last, seen at the last event; 0: not seen
 };
 
 }  // namespace fermata::testing

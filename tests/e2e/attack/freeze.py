@@ -94,7 +94,8 @@ def finish(attack, workers, count):
     for worker in workers:
         worker.send_signal(signal.SIGTERM)
     for worker in workers:
-        worker.wait(timeout=30)
+        code = worker.wait(timeout=30)
+        assert code in (0, -signal.SIGKILL), f"a worker ended with {code}"
     return attack.client("check", count, f"{attack.folder}/mix.log")
 
 

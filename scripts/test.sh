@@ -1,21 +1,20 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# test.sh [--sanitizers] [--jobs N] [--preset P]: sets up, builds and tests. One line a stage; what a
-# failing stage printed follows it in full. Without options: the ci build; --sanitizers: asan and
-# tsan after it.
+# test.sh [--fast] [--jobs N] [--preset P]: sets up, builds and tests. One line a stage; what a
+# failing stage printed follows it in full. Without options: the ci build, then asan and tsan;
+# --fast: the ci build alone; --preset: that build alone.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
 jobs=$(nproc)
 first=ci
-presets=()
+presets=(asan tsan)
 while (($# > 0)); do
   case $1 in
     --fast) presets=() ;;
-    --sanitizers) presets=(asan tsan) ;;
     --jobs) jobs=${2:?--jobs needs a number} && shift ;;
     --preset) first=${2:?--preset needs a name} && presets=() && shift ;;
-    *) echo "usage: scripts/test.sh [--sanitizers] [--jobs N] [--preset P]" >&2 && exit 2 ;;
+    *) echo "usage: scripts/test.sh [--fast] [--jobs N] [--preset P]" >&2 && exit 2 ;;
   esac
   shift
 done

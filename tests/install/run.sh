@@ -1,13 +1,24 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# run.sh BUILD_DIR COMPILER: installs the build to a fresh prefix and builds a stranger's project
-# against it, with nothing of this tree in reach.
+# run.sh BUILD_DIR COMPILER: installs the build to a fresh prefix, builds a stranger's project against
+# it, with nothing of this tree in reach, and lets the installed worker work with its module.
 set -euo pipefail
 build=$1
 compiler=$2
 here=$(cd "$(dirname "$0")" && pwd)
 fresh=$(mktemp -d)
-trap 'rm -rf "$fresh"' EXIT
+worker=
+end() {
+  if [[ -n $worker ]]; then kill -KILL "$worker" 2>/dev/null || true; fi
+  rm -rf "$fresh"
+}
+trap end EXIT
+
+fail() {
+  echo "$1" >&2
+  if [[ -f $fresh/worker.log ]]; then cat "$fresh/worker.log" >&2; fi
+  exit 1
+}
 
 cmake --install "$build" --prefix "$fresh/prefix" >"$fresh/install.log"
 cp -r "$here/stranger" "$fresh/stranger"
@@ -20,6 +31,37 @@ echo "$said"
 [[ $said =~ ^fermata\ [0-9]+\.[0-9]+\.[0-9]+$ ]]
 
 if grep -rE '^ *# *include.*(google/protobuf|absl/|sqlite3\.h|libpq-fe\.h)' "$fresh/prefix/include"; then
-  echo "the public headers above include what a user must never see" >&2
-  exit 1
+  fail "the public headers above include what a user must never see"
 fi
+
+# The module has no library of ours in it: what it needs of one is undefined, and its host has it.
+module=$fresh/build/libstranger_module.so
+nm -C "$module" >"$fresh/symbols"
+grep -q ' U fermata::worker::port() const' "$fresh/symbols" ||
+  fail "the module doesn't ask its host for the worker"
+if grep -E ' [TtBbDd] fermata::(engine|runtime)::' "$fresh/symbols"; then
+  fail "the module has the parts above of the library in itself"
+fi
+if readelf -d "$module" | grep -E 'NEEDED.*(sqlite|protobuf|absl|fmt|crypto|zstd)'; then
+  fail "the module needs the libraries above, which are its host's business"
+fi
+
+export FERMATA_JOURNAL=sqlite:$fresh/journal.db
+fermata=$fresh/prefix/bin/fermata
+"$fresh/prefix/bin/fermata-worker" --module "$module" 2>"$fresh/worker.log" &
+worker=$!
+for _ in $(seq 200); do
+  grep -q 'works on' "$fresh/worker.log" && break
+  sleep 0.05
+done
+run=$("$fermata" start send_parcel '{"to": "Ulm", "grams": 0}' -o ids)
+result=$("$fermata" result "$run" --timeout 30s) || fail "run '$run' has no result"
+echo "$result"
+[[ $result == '"300 g to Ulm"' ]] || fail "another result was expected"
+lost=$("$fermata" start send_parcel '{"to": "nowhere"}' -o ids)
+result=$("$fermata" result "$lost" --timeout 30s) || fail "run '$lost' has no result"
+[[ $result == '"kept here: no such town"' ]] || fail "'$result': the failure was lost between them"
+kill -TERM "$worker"
+wait "$worker" || fail "the worker didn't end in peace"
+worker=
+"$fermata" verify || fail "the journal has damage"

@@ -5,6 +5,7 @@
 #include <iostream>
 #include <thread>
 
+// [hello]
 constexpr fermata::step<std::string(std::string)> greet{"greet"};
 constexpr fermata::workflow<std::string(std::string)> hello{"hello"};
 

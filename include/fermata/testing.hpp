@@ -35,7 +35,7 @@ enum class way {
 ///     t.fail(ship_parcel, fermata::failure("carrier is down"));
 ///     auto run = t.client.start(place_order, order{.id = "o1"});
 ///     t.advance(1h);
-///     check(run.describe().error == "carrier is down");
+///     check(run.describe().error == "failure: carrier is down");
 ///   });
 class kit {
  public:

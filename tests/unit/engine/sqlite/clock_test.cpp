@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+// Clocks that jump: a host that slept, a wall clock that was set.
+#include "engine/limits.hpp"
+#include "engine/store/sqlite/suspend.hpp"
+#include "place.hpp"
+
+#include <memory>
+
+using namespace fermata::conformance;
+
+namespace {
+
+constexpr std::int64_t lease = limits::lease_ms * 1'000;
+constexpr std::int64_t hour = 3'600 * second;
+
+/// As on a host that can sleep: the time since boot goes on meanwhile, the steady clock doesn't.
+class sleepy_clock final : public fermata::engine::clock {
+ public:
+  void pass(std::int64_t us) { awake_.advance(us); }
+  void sleep(std::int64_t us) { slept_ += us; }
+  void set(time_us wall) { awake_.set(wall - slept_); }
+
+  time_us wall_now() override { return awake_.wall_now() + slept_; }
+  std::int64_t boot_now_us() override { return awake_.boot_now_us() + slept_; }
+  std::int64_t steady_now_us() override { return awake_.steady_now_us(); }
+
+ private:
+  manual_clock awake_;
+  std::int64_t slept_ = 0;
+};
+
+/// A journal on such a host, with a worker that looks after the others, and one that owns something.
+struct host {
+  host() {
+    open_options how;
+    how.time = time;
+    auto opened = open_store(at.address(), how);
+    REQUIRE(opened.ok());
+    journal = std::move(*opened);
+    me = of.join(*journal).row;
+    other = of.join(*journal).row;
+    renew();
+    CHECK(dead() == 0);
+  }
+  void renew() const { CHECK(journal->renew(other, time->boot_now_us() + lease).ok()); }
+  std::size_t dead() const {
+    const auto found = journal->rescue(me);
+    REQUIRE(found.ok());
+    return found->size();
+  }
+
+  place at;
+  scene of;
+  std::shared_ptr<sleepy_clock> time = std::make_shared<sleepy_clock>();
+  std::shared_ptr<store> journal;
+  std::int64_t me = 0;
+  std::int64_t other = 0;
+};
+
+}  // namespace
+
+TEST_CASE("a lease that ended while the host was awake has ended") {
+  host of;
+
+  of.time->pass(lease + 1);
+
+  CHECK(of.dead() == 1);
+}
+
+TEST_CASE("after the host has slept nobody is dead who renews within a lease") {
+  host of;
+
+  of.time->sleep(10 * hour);
+  CHECK(of.dead() == 0);
+  of.time->pass(lease / 3);
+  of.renew();
+  of.time->pass(lease * 9 / 10);
+
+  CHECK(of.dead() == 0);
+}
+
+TEST_CASE("after the host has slept a worker that never renews is dead a lease later") {
+  host of;
+
+  of.time->sleep(10 * hour);
+  CHECK(of.dead() == 0);
+  of.time->pass(lease - 1);
+  CHECK(of.dead() == 0);
+  of.time->pass(1);
+
+  CHECK(of.dead() == 1);
+}
+
+TEST_CASE(
+    "a nap shorter than a lease excuses nobody; each long sleep begins another lease of doubt") {
+  sleepy_clock time;
+  sqlite::suspend_watch watch(time);
+
+  time.sleep(lease);
+  CHECK(watch.leases_count(time));
+  time.sleep(lease + 1);
+  CHECK_FALSE(watch.leases_count(time));
+  time.pass(lease - 1);
+  time.sleep(hour);
+  CHECK_FALSE(watch.leases_count(time));
+  time.pass(lease - 1);
+  CHECK_FALSE(watch.leases_count(time));
+  time.pass(1);
+  CHECK(watch.leases_count(time));
+}
+
+TEST_CASE(
+    "a wall clock that is set, forwards or back, ends no lease, and stored time never goes back") {
+  host of;
+  const time_us before = of.journal->now();
+
+  of.time->set(before + 24 * hour);
+  CHECK(of.dead() == 0);
+  start_request what = of.of.request();
+  what.requested = of.journal->now();
+  batch one;
+  one.starts.push_back(of.of.item(what));
+  CHECK(of.journal->commit(std::move(one)).ok());
+  of.time->set(before - 24 * hour);
+
+  CHECK(of.dead() == 0);
+  CHECK(of.journal->now() >= before + 24 * hour);
+}

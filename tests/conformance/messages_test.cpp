@@ -126,7 +126,7 @@ TEST_CASE("a run that hasn't begun takes messages, and has them when it begins")
   CHECK(taken[0].inbox.size() == 1);
 }
 
-TEST_CASE("an inbox has a bound") {
+TEST_CASE("an inbox has a bound, beyond which a cancel still gets through") {
   scene scene;
   const start_request what = scene.request();
   scene.start(what);
@@ -142,6 +142,16 @@ TEST_CASE("an inbox has a bound") {
   CHECK(scene.send(scene.signal(what.chain)).how == outcome::full);
   CHECK(scene.send(known).how == outcome::repeated);
   CHECK(scene.journal->inbox(what.chain)->size() == limits::inbox_per_chain);
+
+  const auto cancel = [&] {
+    message stop = scene.signal(what.chain);
+    stop.kind = message_kind::cancel;
+    return scene.send(stop).how;
+  };
+  CHECK(cancel() == outcome::accepted);
+  CHECK(scene.send(scene.signal(what.chain)).how == outcome::full);
+  for (std::size_t i = 1; i < limits::inbox_per_chain / 100; ++i) (void)cancel();
+  CHECK(cancel() == outcome::full);
 }
 
 TEST_CASE("a run with nothing unread parks, and nobody owns it") {

@@ -6,6 +6,15 @@
 #include <utility>
 
 namespace fermata::engine::memory {
+namespace {
+
+/// There is some room more for cancels: a run that is flooded with signals can still be stopped.
+bool is_full(const chain_record& known, message_kind kind) {
+  constexpr std::size_t most = limits::inbox_per_chain;
+  return known.inbox.size() >= (kind == message_kind::cancel ? most + most / 100 : most);
+}
+
+}  // namespace
 
 message_result put_message(turn& turn, message what, bound inbox_bound) {
   using outcome = message_result::outcome;
@@ -26,7 +35,7 @@ message_result put_message(turn& turn, message what, bound inbox_bound) {
     result.how = outcome::repeated;
   } else if (!data.accepts_messages(what.to)) {
     result.how = outcome::ended;
-  } else if (inbox_bound == bound::checked && known->inbox.size() >= limits::inbox_per_chain) {
+  } else if (inbox_bound == bound::checked && is_full(*known, what.kind)) {
     result.how = outcome::full;
   } else {
     chain_record& chain = data.chains[what.to];

@@ -25,10 +25,12 @@ bool is_repeat(connection& db, const message& what) {
   return moved.with(what.to, what.id).next();
 }
 
-bool is_full(connection& db, const chain_id& chain) {
+/// There is some room more for cancels: a run that is flooded with signals can still be stopped.
+bool is_full(connection& db, const message& what) {
+  constexpr auto most = static_cast<std::int64_t>(limits::inbox_per_chain);
   use count = db.sql("SELECT count(*) FROM inbox WHERE chain = ?1");
-  count.with(chain).next();
-  return count.integer(0) >= static_cast<std::int64_t>(limits::inbox_per_chain);
+  count.with(what.to).next();
+  return count.integer(0) >= (what.kind == message_kind::cancel ? most + most / 100 : most);
 }
 
 void insert_message(turn& turn, const message& what) {
@@ -92,7 +94,7 @@ message_result put_message(turn& turn, const message& what, bound inbox_bound) {
     result.how = outcome::repeated;
   } else if (target.ended) {
     result.how = outcome::ended;
-  } else if (inbox_bound == bound::checked && is_full(turn.db, what.to)) {
+  } else if (inbox_bound == bound::checked && is_full(turn.db, what)) {
     result.how = outcome::full;
   } else {
     insert_message(turn, what);

@@ -99,6 +99,7 @@ TEST_CASE("a compensation that fails for good asks for a person; after retry the
     CHECK(stuck.state == fermata::run_state::compensating);
     CHECK(stuck.attention == fermata::attention::needs_attention);
     CHECK(contains(stuck.error, "bank is broke"));
+    CHECK(contains(stuck.error, "[FER-1204]"));
     CHECK(contains(stuck.error, "refund"));
     CHECK(world.story() == "");
 

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+// Frames of parked runs are a cache with a bound: the least used leave memory first.
+#include "engine/ports/make_id.hpp"
+#include "engine/ports/simulated.hpp"
+#include "engine/store/memory/memory_store.hpp"
+#include "src/journal_impl.hpp"
+#include "worker/runtime/loop.hpp"
+#include "worker/worker_impl.hpp"
+
+#include <fermata/fermata.hpp>
+
+#include <doctest/doctest.h>
+
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace {
+
+using namespace fermata;
+
+constexpr workflow<int(int)> wait_for_two{"wait_for_two"};
+constexpr fermata::signal<int> number{"number"};
+
+int entered = 0;  // how often the code began, for the first time or to be replayed
+int in_memory = 0;
+
+/// Stands for what a frame holds.
+struct counted {
+  counted() { ++in_memory; }
+  ~counted() { --in_memory; }
+  counted(const counted&) = delete;
+};
+
+task<int> add_two(context& ctx, int n) {
+  const counted here;
+  ++entered;
+  int one = co_await ctx.receive(number);
+  int two = co_await ctx.receive(number);
+  co_return n + one + two;
+}
+
+/// A worker's loop and its client on one thread, in memory.
+class bench final : public runtime::loop_outside {
+ public:
+  explicit bench(std::size_t frames_max)
+      : journal_(std::make_shared<detail::journal_impl>(
+            std::make_shared<engine::memory_store>(
+                "memory:", engine::open_options{.time = time_, .chance = chance_}),
+            "default", time_, chance_)),
+        worker_(journal(journal_)),
+        client(journal(journal_)) {
+    entered = 0;
+    worker_.serve(wait_for_two, add_two);
+    engine::worker_row who;
+    who.id = engine::new_worker_id(*time_, *chance_);
+    const auto row = journal_->store().register_worker(who);
+    REQUIRE(row.ok());
+    runtime::loop_options how;
+    how.frames_max = frames_max;
+    how.inline_commits = true;
+    loop_ = std::make_unique<runtime::run_loop>(*journal_, worker_.inside().serves(), row->row,
+                                                std::move(how), *this);
+  }
+  void work() {
+    for (int i = 0; i < 5; ++i) {
+      loop_->poke();
+      (void)loop_->turn();
+    }
+  }
+
+  // loop_outside
+  void execute(std::vector<runtime::step_pool::task>&& tasks) override {
+    for (auto& task : tasks) task();
+  }
+  void* io_context() override { return nullptr; }
+  void wake() noexcept override {}
+  void log(level, std::string_view) override {}
+  void run_line(const engine::log_line&) override {}
+  runtime::black_box* box() noexcept override { return nullptr; }
+  std::int64_t lease_until() const noexcept override { return INT64_MAX; }
+  void leased(std::int64_t) noexcept override {}
+
+ private:
+  std::shared_ptr<engine::manual_clock> time_ = std::make_shared<engine::manual_clock>();
+  std::shared_ptr<engine::seeded_random> chance_ = std::make_shared<engine::seeded_random>(1);
+  std::shared_ptr<detail::journal_impl> journal_;
+  fermata::worker worker_;
+  std::unique_ptr<runtime::run_loop> loop_;
+
+ public:
+  fermata::client client;
+};
+
+std::vector<run<int>> start(bench& b, int count) {
+  std::vector<run<int>> runs;
+  for (int i = 0; i < count; ++i) {
+    runs.push_back(b.client.start(wait_for_two, i));
+    b.work();
+  }
+  return runs;
+}
+
+}  // namespace
+
+TEST_CASE("no more frames stay in memory than the bound, and destructors run when one leaves") {
+  bench b(3);
+
+  const std::vector<run<int>> runs = start(b, 10);
+
+  CHECK(in_memory == 3);
+  CHECK(entered == 10);
+}
+
+TEST_CASE("the runs used last go on from memory, the others are replayed") {
+  bench b(3);
+  const std::vector<run<int>> runs = start(b, 10);
+
+  for (const std::size_t recent : {7U, 8U, 9U}) runs[recent].signal(number, 1);
+  b.work();
+  CHECK(entered == 10);
+  runs[0].signal(number, 1);
+  b.work();
+  CHECK(entered == 11);
+  CHECK(in_memory == 3);
+  runs[7].signal(number, 1);  // the least used of 7, 8, 9 had to leave for 0
+  b.work();
+  CHECK(entered == 12);
+  runs[9].signal(number, 1);
+  b.work();
+
+  CHECK(entered == 12);
+  CHECK(runs[7].describe().state == run_state::completed);
+  CHECK(runs[9].describe().state == run_state::completed);
+}
+
+TEST_CASE("all end as they would with room for all of them") {
+  for (const std::size_t frames_max : {0U, 1U, 100U}) {
+    bench b(frames_max);
+    const std::vector<run<int>> runs = start(b, 10);
+
+    for (int round = 1; round <= 2; ++round) {
+      for (const run<int>& one : runs) one.signal(number, 100 * round);
+      b.work();
+    }
+
+    for (int i = 0; i < 10; ++i) CHECK(runs[static_cast<std::size_t>(i)].result() == i + 300);
+    CHECK(in_memory == 0);
+    CHECK((frames_max == 100) == (entered == 10));
+  }
+}

@@ -122,6 +122,51 @@ def before_it_is_quarantined_it_says_how_the_last_attempt_died(at):
     has_backtrace(at("explain", "broken"), ["SIGSEGV, fault at address 0x10", "program+0x"])
 
 
+def paid(at):
+    log = at.folder / "paid"
+    return log.read_text().split() if log.exists() else []
+
+
+def die_while_paying(at, workflow, what):
+    """The worker dies once while it pays: by a bug of its own, or by somebody's kill -9."""
+    worker = at.hire(WORKER)
+    start_unchecked(at, workflow, what)
+    at.until(lambda: paid(at) == [what])
+    if what == "slow":
+        worker.kill()
+    assert worker.wait(timeout=30) == (-signal.SIGKILL if what == "slow" else -signal.SIGSEGV)
+    at.workers.remove(worker)
+    return at.hire(WORKER)
+
+
+def on_crash_fail_hands_the_doubt_to_the_workflow_and_tries_nothing_again(at):
+    for what in ("broken", "slow"):
+        (at.folder / "paid").unlink(missing_ok=True)
+        worker = die_while_paying(at, "pay_or_fail", what)
+        said = at.result(what)
+        assert said.startswith('"unknown, crashed: the worker went away during an attempt'), said
+        assert paid(at) == [what]
+        at.dismiss(worker)
+
+
+def on_crash_ask_waits_for_a_person_and_tries_again_when_told(at):
+    for what in ("broken", "slow"):
+        (at.folder / "paid").unlink(missing_ok=True)
+        (at.folder / "mended").unlink(missing_ok=True)
+        worker = die_while_paying(at, "pay_or_ask", what)
+        at.until(lambda: attention(at, what) == "needs_attention")
+        why = at("explain", what)
+        assert "step 'pay'" in why and "[FER-1204]" in why, why
+        assert "whether that had an effect is unknown" in why, why
+        assert paid(at) == [what]
+
+        (at.folder / "mended").touch()
+        at("retry", what)
+        assert at.result(what).strip() == f'"{what} 80"'
+        assert paid(at) == [what, what]
+        at.dismiss(worker)
+
+
 def the_example_explains_itself(at):
     quiet = dict(os.environ, FERMATA_JOURNAL="")
     ran = subprocess.run([CRASH_ME], cwd=at.folder, env=quiet, capture_output=True, timeout=60)
@@ -140,6 +185,8 @@ if __name__ == "__main__":
             retry_releases_it,
             a_crash_of_the_workflows_own_code_is_told_too,
             before_it_is_quarantined_it_says_how_the_last_attempt_died,
+            on_crash_fail_hands_the_doubt_to_the_workflow_and_tries_nothing_again,
+            on_crash_ask_waits_for_a_person_and_tries_again_when_told,
             the_example_explains_itself,
         ],
         sys.argv[4:],

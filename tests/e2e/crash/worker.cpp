@@ -5,10 +5,15 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
+#include <thread>
 
 using namespace std::chrono_literals;
 
 constexpr fermata::step<std::string(std::string)> decode_picture{"decode_picture"};
+constexpr fermata::step<std::string(std::string)> pay{"pay"};
+constexpr fermata::workflow<std::string(std::string)> pay_or_fail{"pay_or_fail"};
+constexpr fermata::workflow<std::string(std::string)> pay_or_ask{"pay_or_ask"};
 constexpr fermata::workflow<std::string(std::string)> make_thumbnail{"make_thumbnail"};
 constexpr fermata::workflow<std::string(std::string)> crash_outside{"crash_outside"};
 
@@ -24,15 +29,36 @@ struct picture_header {
 
 namespace {
 
-bool is_mended() {
+std::filesystem::path place() {
   const char* place = std::getenv("PLACE");
-  return std::filesystem::exists(std::filesystem::path(place != nullptr ? place : ".") / "mended");
+  return place != nullptr ? place : ".";
 }
+
+bool is_mended() { return std::filesystem::exists(place() / "mended"); }
 
 std::string decode(const std::string& picture) {
   const picture_header good{.magic = "", .width = 80};
   const bool broken = picture.starts_with("broken") && !is_mended();
   return picture + " " + std::to_string(width_of_picture(broken ? nullptr : &good));
+}
+
+/// Money leaves, then the process dies, or is still busy when something else ends it.
+std::string transfer(const std::string& what) {
+  std::ofstream(place() / "paid", std::ios::app) << what << '\n';
+  while (what == "slow" && !is_mended()) std::this_thread::sleep_for(20ms);
+  return decode(what);
+}
+
+fermata::task<std::string> pay_once(fermata::context& ctx, std::string what) {
+  fermata::outcome<std::string> paid =
+      co_await ctx.settle(ctx.call(pay, what, {.on_crash = fermata::on_crash::fail}));
+  if (!paid) co_return "unknown, " + paid.error().type() + ": " + paid.error().what();
+  co_return paid.value();
+}
+
+fermata::task<std::string> pay_and_ask(fermata::context& ctx, std::string what) {
+  std::string paid = co_await ctx.call(pay, what, {.on_crash = fermata::on_crash::ask});
+  co_return paid;
 }
 
 fermata::task<std::string> shrink(fermata::context& ctx, std::string picture) {
@@ -52,6 +78,9 @@ fermata::task<std::string> run_crash_outside(fermata::context& ctx, std::string 
 int main(int argc, char** argv) {
   fermata::worker worker;
   worker.serve(decode_picture, decode);
+  worker.serve(pay, transfer);
+  worker.serve(pay_or_fail, pay_once);
+  worker.serve(pay_or_ask, pay_and_ask);
   worker.serve(make_thumbnail, shrink);
   worker.serve(crash_outside, run_crash_outside);
   return fermata::main(worker, argc, argv);

@@ -9,6 +9,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace fermata::detail {
 
 namespace {
@@ -35,6 +37,27 @@ void check_tags(const std::map<std::string, std::string>& tags) {
           fmt::format("tag '{}': a tag's name has 1 to {} bytes and its value at most {} [{}]",
                       name.substr(0, 40), engine::limits::name_max, engine::limits::tag_value_max,
                       codes::text_too_long.code));
+}
+
+/// Throws for the first that was refused.
+void check_keys(const std::vector<engine::start_item>& items,
+                const std::vector<engine::start_result>& answers) {
+  using outcome = engine::start_result::outcome;
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    const engine::start_result& answer = answers[i];
+    if (answer.how != outcome::conflict && answer.how != outcome::exists) continue;
+    const engine::start_request& r = items[i].request;
+    const std::string run = answer.run.empty() ? "" : answer.run.text();
+    std::string text = fmt::format("key '{}' of workflow '{}' ", r.key, r.workflow);
+    if (run.empty())
+      text += "comes twice in this call";
+    else
+      text += fmt::format("is bound to {}", run);
+    text += answer.how == outcome::conflict ? " with another input" : " already";
+    if (items.size() > 1)
+      text = fmt::format("input {} of {}: {}; none was started", i + 1, items.size(), text);
+    throw error(codes::key_conflict, fmt::format("{} [{}]", text, codes::key_conflict.code), run);
+  }
 }
 
 }  // namespace
@@ -86,6 +109,10 @@ std::vector<std::string> journal_impl::start_many(std::vector<start_request>&& w
   std::vector<engine::start_item> items;
   items.reserve(what.size());
   for (start_request& one : what) items.push_back(make_item(std::move(one)));
+  // Without keys nothing can be refused, and nothing need be asked before.
+  const bool keyed = std::ranges::any_of(
+      items, [](const engine::start_item& one) { return !one.request.key.empty(); });
+  for (std::size_t i = 0; keyed && i + 1 < items.size(); ++i) items[i].with_next = true;
   return commit_starts(std::move(items));
 }
 
@@ -134,20 +161,7 @@ std::vector<std::string> journal_impl::commit_starts(std::vector<engine::start_i
   }
   raise(answer.status());
   if (queued && worker != nullptr) worker->poke();
-  for (std::size_t i = 0; i < items.size(); ++i) {
-    const auto how = answer->starts[i].how;
-    const engine::start_request& r = items[i].request;
-    if (how == engine::start_result::outcome::conflict)
-      throw error(codes::key_conflict,
-                  fmt::format("key '{}' of workflow '{}' is bound to {} with another input [{}]",
-                              r.key, r.workflow, ids[i], codes::key_conflict.code),
-                  ids[i]);
-    if (how == engine::start_result::outcome::exists)
-      throw error(codes::key_conflict,
-                  fmt::format("key '{}' of workflow '{}' is bound to {} already [{}]", r.key,
-                              r.workflow, ids[i], codes::key_conflict.code),
-                  ids[i]);
-  }
+  check_keys(items, answer->starts);
   return ids;
 }
 

@@ -11,7 +11,7 @@
 #include <vector>
 
 /// What is written together: one durable transaction. Each item lands whole or not at all, and the
-/// result says which; one bad item never fails its batch.
+/// result says which; one bad item never fails its batch, only the starts that are tied to it.
 namespace fermata::engine {
 
 /// What becomes of the run's ownership with this append.
@@ -86,10 +86,18 @@ struct start_item {
   fermata::engine::on_duplicate on_duplicate = fermata::engine::on_duplicate::attach;
   std::optional<encoded_event> admit;
   std::string build;  // with admit
+  bool with_next = false;  // all or none, with the start behind it: see start_groups.hpp
 };
 struct start_result {
-  enum class outcome : std::uint8_t { started, attached, conflict, exists } how = outcome::started;
-  run_id run;    // the one that was started, or the chain's current run
+  enum class outcome : std::uint8_t {
+    started,
+    attached,
+    conflict,
+    exists,
+    withheld  // nothing is wrong with it, but with one it is tied to
+  } how = outcome::started;
+  run_id run;  // the one that was started, or the chain's current run; empty: none, or its key
+               // is that of another start tied to it
   chain_id chain;
   bool admitted = false;
   std::int64_t row = 0;  // with admitted

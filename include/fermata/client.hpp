@@ -97,6 +97,7 @@ class client {
   }
 
   /// Starts one run per input, all or none; runs in the order of the inputs. `options` without key.
+  /// Throws: as `start`; the message counts the input that was refused from 1.
   template <class R, class In>
   std::vector<run<R>> start_many(
       const workflow<R(In)>& what,

@@ -193,6 +193,80 @@ TEST_CASE("two starts with one key in one batch make one run") {
   CHECK(done->starts[1].run == done->starts[0].run);
 }
 
+TEST_CASE("of starts tied together none is written when one is refused") {
+  scene scene;
+  const start_request first = keyed(scene);
+  scene.start(first);
+  const worker_row me = scene.join();
+
+  batch tied;
+  tied.worker = me.row;
+  start_request fresh = keyed(scene);
+  fresh.key = "order-43";
+  tied.starts = {scene.item(fresh), scene.item(scene.request()), scene.item(keyed(scene, "other")),
+                 scene.item(keyed(scene), on_duplicate::fail), scene.item(scene.request())};
+  for (std::size_t i = 0; i < 3; ++i) tied.starts[i].with_next = true;
+  tied.starts[1].admit = scene.first_event(tied.starts[1].request);
+  const run_id apart = tied.starts[4].request.run;
+  const auto done = scene.journal->commit(std::move(tied));
+
+  REQUIRE(done.ok());
+  CHECK(done->starts[0].how == outcome::withheld);
+  CHECK(done->starts[1].how == outcome::withheld);
+  CHECK_FALSE(done->starts[1].admitted);
+  CHECK(done->starts[2].how == outcome::conflict);
+  CHECK(done->starts[2].run == first.run);
+  CHECK(done->starts[3].how == outcome::exists);
+  CHECK(done->starts[4].how == outcome::started);
+  CHECK(scene.journal->find_key("default", "pay", "order-43")->empty());
+  const auto runs = scene.claim(me);
+  REQUIRE(runs.size() == 2);
+  CHECK(runs[0].run.run == first.run);
+  CHECK(runs[1].run.run == apart);
+}
+
+TEST_CASE("starts tied together are all written when none is refused") {
+  scene scene;
+  const start_request first = keyed(scene);
+  scene.start(first);
+
+  batch tied;
+  start_request fresh = keyed(scene);
+  fresh.key = "order-43";
+  start_request same = fresh;
+  same.run = same.chain = scene.new_run();
+  tied.starts = {scene.item(keyed(scene)), scene.item(fresh), scene.item(same)};
+  tied.starts[0].with_next = tied.starts[1].with_next = true;
+  const batch again = tied;
+  const auto done = scene.journal->commit(std::move(tied));
+
+  REQUIRE(done.ok());
+  CHECK(done->starts[0].how == outcome::attached);
+  CHECK(done->starts[0].run == first.run);
+  CHECK(done->starts[1].how == outcome::started);
+  CHECK(done->starts[2].how == outcome::attached);
+  CHECK(done->starts[2].run == fresh.run);
+  const auto repeated = scene.journal->commit(batch(again));
+  REQUIRE(repeated.ok());
+  CHECK(repeated->starts[1].how == outcome::started);
+  CHECK(scene.claim(scene.join()).size() == 2);
+}
+
+TEST_CASE("a key twice among starts tied together, with two inputs, refuses them all") {
+  scene scene;
+
+  batch tied;
+  tied.starts = {scene.item(keyed(scene)), scene.item(keyed(scene, "another"))};
+  tied.starts[0].with_next = true;
+  const auto done = scene.journal->commit(std::move(tied));
+
+  REQUIRE(done.ok());
+  CHECK(done->starts[0].how == outcome::withheld);
+  CHECK(done->starts[1].how == outcome::conflict);
+  CHECK(done->starts[1].run.empty());
+  CHECK(scene.claim(scene.join()).empty());
+}
+
 TEST_CASE("an admitted start is the worker's at once, without a request") {
   scene scene;
   const worker_row me = scene.join();

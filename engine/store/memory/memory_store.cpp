@@ -45,9 +45,7 @@ absl::StatusOr<batch_result> memory_store::commit(batch&& what) {
   for (append& one : what.appends) {
     result.appends.push_back(memory::apply_append(turn, std::move(one)));
   }
-  for (const start_item& one : what.starts) {
-    result.starts.push_back(memory::apply_start(turn, one));
-  }
+  result.starts = memory::apply_starts(turn, what.starts);
   for (message& one : what.messages) {
     result.messages.push_back(memory::put_message(turn, std::move(one), memory::bound::checked));
   }

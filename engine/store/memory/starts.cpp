@@ -3,6 +3,7 @@
 #include "engine/limits.hpp"
 #include "engine/store/memory/turn.hpp"
 #include "engine/store/projection.hpp"
+#include "engine/store/start_groups.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -37,8 +38,7 @@ std::optional<start_result> duplicate(const tables& data, const key_record& key,
   if (item.on_duplicate == on_duplicate::fail) return answer(outcome::exists, *row);
   if (item.on_duplicate == on_duplicate::restart_if_ended && ended(row->state)) return std::nullopt;
 
-  const bool comparable = key.input_type == item.request.input.type;
-  const bool differs = comparable && key.input_digest != item.input_digest;
+  const bool differs = other_input(key.input_type, key.input_digest, item);
   return answer(differs ? outcome::conflict : outcome::attached, *row);
 }
 
@@ -48,6 +48,15 @@ start_result repeated(const turn& turn, const start_item& item, const run_row& r
   result.admitted = item.admit && row.row != 0 && turn.worker != 0 && row.owner == turn.worker;
   if (result.admitted) result.row = row.row;
   return result;
+}
+
+/// The answer that a start with a key gets from what is there; empty when it begins a run.
+std::optional<start_result> known(const turn& turn, const start_item& item) {
+  const start_request& r = item.request;
+  if (const auto row = turn.data.row_of(r.run)) return repeated(turn, item, *row);
+  const auto bound_key = turn.data.keys.find(key_name{r.space, r.workflow, r.key});
+  if (bound_key == turn.data.keys.end()) return std::nullopt;
+  return duplicate(turn.data, bound_key->second, item);
 }
 
 }  // namespace
@@ -68,6 +77,8 @@ run_record& begin(turn& turn, const start_request& request, const encoded_event&
   set_lease(turn);
   return run;
 }
+
+namespace {
 
 start_result apply_start(turn& turn, const start_item& item) {
   tables& data = turn.data;
@@ -93,6 +104,13 @@ start_result apply_start(turn& turn, const start_item& item) {
     data.link_previous(request.previous_run, request.run);
   }
   return result;
+}
+
+}  // namespace
+
+std::vector<start_result> apply_starts(turn& turn, const std::vector<start_item>& all) {
+  return start_all(all, {.known = [&](const start_item& one) { return known(turn, one); },
+                         .apply = [&](const start_item& one) { return apply_start(turn, one); }});
 }
 
 void insert_child(turn& turn, start_request request) {

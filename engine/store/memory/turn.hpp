@@ -17,7 +17,7 @@ struct turn {
 
 append_result apply_append(turn& turn, append&& what);
 
-start_result apply_start(turn& turn, const start_item& item);
+std::vector<start_result> apply_starts(turn& turn, const std::vector<start_item>& all);
 /// A child's start request, or the continuation of a run. One whose run exists is left alone.
 void insert_child(turn& turn, start_request request);
 /// Writes event 1 of `request`; the writing worker owns the run.

@@ -31,7 +31,7 @@ absl::StatusOr<batch_result> sqlite_store::commit(batch&& what) {
       done.appends.reserve(what.appends.size());
       for (append& one : what.appends) done.appends.push_back(apply_append(turn, std::move(one)));
       sqlite::insert_pending(turn);
-      for (const start_item& one : what.starts) done.starts.push_back(apply_start(turn, one));
+      done.starts = apply_starts(turn, what.starts);
       for (const message& one : what.messages)
         done.messages.push_back(put_message(turn, one, sqlite::bound::checked));
       if (what.claim) sqlite::claim(turn, *what.claim, done);

@@ -3,6 +3,7 @@
 #include "engine/store/projection.hpp"
 #include "engine/store/sqlite/rows.hpp"
 #include "engine/store/sqlite/turn.hpp"
+#include "engine/store/start_groups.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -56,8 +57,7 @@ std::optional<start_result> duplicate(connection& db, const bound_key& key,
   if (item.on_duplicate == on_duplicate::fail) return result;
   if (item.on_duplicate == on_duplicate::restart_if_ended && now.ended) return std::nullopt;
 
-  const bool comparable = key.input_type == item.request.input.type;
-  const bool differs = comparable && key.input_digest != item.input_digest;
+  const bool differs = other_input(key.input_type, key.input_digest, item);
   result.how = differs ? outcome::conflict : outcome::attached;
   return result;
 }
@@ -79,6 +79,13 @@ std::optional<start_result> repeated(turn& turn, const start_item& item) {
   if (!row.with(run).next()) return std::nullopt;
   return start_result{
       .how = outcome::started, .run = run, .chain = row.null(0) ? run : row.id<chain_id>(0)};
+}
+
+/// The answer that a start with a key gets from what is there; empty when it begins a run.
+std::optional<start_result> known(turn& turn, const start_item& item) {
+  if (auto same = repeated(turn, item)) return same;
+  const auto key = find_key(turn.db, item.request);
+  return key ? duplicate(turn.db, *key, item) : std::nullopt;
 }
 
 bool exists(connection& db, const run_id& run) {
@@ -158,6 +165,8 @@ std::int64_t insert_whole(turn& turn, const start_request& given,
   return row;
 }
 
+namespace {
+
 start_result apply_start(turn& turn, const start_item& item) {
   if (const auto known = repeated(turn, item)) return *known;
 
@@ -177,6 +186,13 @@ start_result apply_start(turn& turn, const start_item& item) {
     add_request(turn, request);
   }
   return result;
+}
+
+}  // namespace
+
+std::vector<start_result> apply_starts(turn& turn, const std::vector<start_item>& all) {
+  return start_all(all, {.known = [&](const start_item& one) { return known(turn, one); },
+                         .apply = [&](const start_item& one) { return apply_start(turn, one); }});
 }
 
 void insert_child(turn& turn, start_request given) {

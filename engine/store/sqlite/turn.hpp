@@ -75,7 +75,7 @@ void insert_pending(turn& turn);
 
 // ---- starts ----
 
-start_result apply_start(turn& turn, const start_item& item);
+std::vector<start_result> apply_starts(turn& turn, const std::vector<start_item>& all);
 /// A child's start request, or the continuation of a run. One whose run exists is left alone.
 void insert_child(turn& turn, start_request request);
 /// Writes the row and events of a run that begins, and what they mean. Answers the row.

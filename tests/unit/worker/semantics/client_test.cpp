@@ -141,6 +141,27 @@ TEST_CASE("many runs are started at once, with or without keys") {
   });
 }
 
+TEST_CASE("when one of many can't be started, none is, and the error names it") {
+  every_way([](kit& t) {
+    serve(t);
+
+    (void)t.client.start(listener, 1, {.key = "k"});
+    std::vector<std::pair<int, std::string>> inputs{{5, "a"}, {2, "k"}, {6, "b"}};
+    const std::string why = problem_of([&] { (void)t.client.start_many(listener, inputs); });
+    CHECK(contains(why, "input 2 of 3"));
+    CHECK(contains(why, "key 'k'"));
+    CHECK(contains(why, "FER-1301"));
+
+    t.work();
+    CHECK(t.client.list().size() == 1);
+    CHECK(code_of([&] { (void)t.client.attach(listener, "a"); }) == "FER-1302");
+    inputs = {{5, "a"}, {6, "a"}};
+    CHECK(contains(problem_of([&] { (void)t.client.start_many(listener, inputs); }),
+                   "comes twice in this call with another input"));
+    CHECK(t.client.list().size() == 1);
+  });
+}
+
 TEST_CASE("what nobody knows and what has ended is an error with its code") {
   every_way([](kit& t) {
     serve(t);

@@ -7,8 +7,10 @@
 #include <fmt/format.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <set>
 #include <string>
 
 namespace {
@@ -47,7 +49,42 @@ std::string page() {
   return out;
 }
 
+/// Every FER-1234 in a text.
+void add_codes(std::string_view text, std::set<std::string>& found) {
+  constexpr std::string_view begin = "FER-";
+  for (std::size_t at = text.find(begin); at != std::string_view::npos;
+       at = text.find(begin, at + 1)) {
+    const std::string_view digits = text.substr(at + begin.size(), 4);
+    if (digits.size() == 4 && digits.find_first_not_of("0123456789") == std::string_view::npos)
+      found.emplace(text.substr(at, begin.size() + 4));
+  }
+}
+
+/// … in the sources of one folder.
+std::set<std::string> codes_in(const std::string& folder) {
+  std::set<std::string> found;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
+    const auto suffix = entry.path().extension();
+    if (suffix != ".hpp" && suffix != ".cpp") continue;
+    std::ifstream file(entry.path());
+    const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+    add_codes(text, found);
+  }
+  return found;
+}
+
 }  // namespace
+
+TEST_CASE("every code that the sources name is one of the list, and the other way round") {
+  std::set<std::string> named;
+  for (const char* room : {"/include", "/src", "/engine", "/worker"})
+    named.merge(codes_in(std::string(FERMATA_SOURCE) + room));
+  std::set<std::string> listed;
+  for (const fermata::code_info& one : fermata::all_codes()) listed.insert(std::string(one.code));
+
+  for (const std::string& code : named) CHECK_MESSAGE(listed.contains(code), code);
+  for (const std::string& code : listed) CHECK_MESSAGE(named.contains(code), code);
+}
 
 TEST_CASE("docs/errors.md has every code with its meaning and its remedy, and no other") {
   const std::string path = FERMATA_SOURCE "/docs/errors.md";

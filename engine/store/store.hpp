@@ -139,6 +139,8 @@ class store {
   virtual absl::StatusOr<std::optional<start_request>> find_request(const run_id& run) const = 0;
   virtual absl::StatusOr<payload> published(const run_id& run, std::string_view name) const = 0;
   virtual absl::StatusOr<std::vector<worker_row>> workers() const = 0;
+  /// Rows of live workers, and for a name that none of them serves the last one; by kind and name,
+  /// the last registered last.
   virtual absl::StatusOr<std::vector<serving_row>> serving() const = 0;
   virtual absl::StatusOr<std::optional<heartbeat_row>> heartbeat(const run_id& run,
                                                                  std::string_view operation) const = 0;

@@ -231,6 +231,28 @@ TEST_CASE("what was served is known after its worker has left") {
   CHECK(scene.journal->serving()->at(0).alive);
 }
 
+TEST_CASE("of two workers that serve one name, either may leave") {
+  scene scene;
+  const worker_row one = scene.join("build-1");
+  const worker_row two = scene.join("build-2");
+  CHECK(scene.journal->put_serving(one.row, {{.kind = "step", .name = "charge"}}).ok());
+  CHECK(scene.journal->put_serving(two.row, {{.kind = "step", .name = "charge"}}).ok());
+  REQUIRE(scene.journal->serving()->size() == 2);
+  CHECK(scene.journal->serving()->at(0).worker == one.id);
+  CHECK(scene.journal->serving()->at(1).worker == two.id);
+
+  CHECK(scene.journal->leave(two.row).ok());
+  REQUIRE(scene.journal->serving()->size() == 1);
+  CHECK(scene.journal->serving()->at(0).alive);
+  CHECK(scene.journal->serving()->at(0).worker == one.id);
+  CHECK(scene.journal->serving()->at(0).build == "build-1");
+
+  CHECK(scene.journal->leave(one.row).ok());
+  REQUIRE(scene.journal->serving()->size() == 1);
+  CHECK_FALSE(scene.journal->serving()->at(0).alive);
+  CHECK(scene.journal->serving()->at(0).worker == two.id);
+}
+
 TEST_CASE("counts say what there is") {
   scene scene;
   const worker_row me = scene.join();

@@ -22,14 +22,14 @@ struct options {
   bool waits = false, unchecked = false, reveal = false;
 };
 
-/// The newest row of a workflow that was ever served. Throws FER-1304 with what it may have meant.
+/// The last row of a workflow that was ever served. Throws FER-1304 with what it may have meant.
 engine::serving_row served(session& s, const std::string& workflow) {
   std::vector<std::string> names;
   engine::serving_row found;
   for (engine::serving_row& row : must(s.store().serving())) {
     if (row.kind != "workflow") continue;
     names.push_back(row.name);
-    if (row.name == workflow && (found.name.empty() || row.alive)) found = std::move(row);
+    if (row.name == workflow) found = std::move(row);
   }
   if (!found.name.empty()) return found;
   const std::string guess = did_you_mean(near_names(workflow, names));

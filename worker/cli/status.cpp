@@ -204,8 +204,11 @@ void print_document(session& s, const looked& l) {
   for (const auto& worker : l.workers) workers.push_back(workers_json(s, worker, l.boot_now));
   boost::json::array& serving = out["serving"].emplace_array();
   for (const auto& one : l.serving)
-    serving.push_back(
-        {{"kind", one.kind}, {"name", one.name}, {"alive", one.alive}, {"build", one.build}});
+    serving.push_back({{"kind", one.kind},
+                       {"name", one.name},
+                       {"worker", one.worker.text()},
+                       {"alive", one.alive},
+                       {"build", one.build}});
   out["store"] = {{"kind", l.info.kind},
                   {"schema_version", l.info.schema_version},
                   {"format_level", l.info.format_level},

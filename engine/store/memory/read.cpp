@@ -121,11 +121,14 @@ absl::StatusOr<std::vector<worker_row>> memory_store::workers() const {
 absl::StatusOr<std::vector<serving_row>> memory_store::serving() const {
   const std::lock_guard lock(world_->mutex);
   std::vector<serving_row> rows;
-  for (const auto& [name, served] : world_->data.serving) {
-    rows.push_back(served);
-    rows.back().alive = std::ranges::any_of(world_->data.workers, [&](const auto& entry) {
-      return entry.second.row.id == served.worker && entry.second.alive();
-    });
+  for (const auto& [name, by_worker] : world_->data.serving) {
+    const std::size_t before = rows.size();
+    for (const auto& [worker, served] : by_worker) {
+      if (!world_->data.alive(worker)) continue;
+      rows.push_back(served);
+      rows.back().alive = true;
+    }
+    if (rows.size() == before && !by_worker.empty()) rows.push_back(by_worker.rbegin()->second);
   }
   return rows;
 }

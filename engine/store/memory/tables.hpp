@@ -69,6 +69,7 @@ struct worker_record {
   bool alive() const { return !row.dead && !row.gone; }
 };
 
+using served_name = std::pair<std::string, std::string>;  // (kind, name)
 using request_place = std::tuple<int, time_us, run_id>;  // (negated priority, not_before, run)
 using timer_place = std::tuple<time_us, run_id, std::string>;  // (due, run, operation)
 
@@ -110,7 +111,7 @@ class tables {
   std::map<run_id, start_request> requests;
   std::map<key_name, key_record> keys;
   std::map<std::int64_t, worker_record> workers;
-  std::map<std::pair<std::string, std::string>, serving_row> serving;  // by (kind, name)
+  std::map<served_name, std::map<std::int64_t, serving_row>> serving;  // by worker
   std::unordered_map<run_id, std::set<run_id>> children;  // by run and by chain of the parent
   std::vector<run_id> to_close;
   std::vector<std::pair<run_id, std::size_t>> log;  // every event: run and index

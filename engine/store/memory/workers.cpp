@@ -127,10 +127,14 @@ absl::Status memory_store::put_serving(std::int64_t worker, const std::vector<se
   writing writing(*world_);
   const worker_record* known = writing.data().find_worker(worker);
   if (known == nullptr) return no_worker(worker, "isn't registered");
+  memory::tables& data = writing.data();
   for (serving_row row : rows) {
     row.worker = known->row.id;
     if (row.build.empty()) row.build = known->row.build;
-    writing.data().serving[{row.kind, row.name}] = std::move(row);
+    auto& of_name = data.serving[{row.kind, row.name}];
+    // What those served who are gone; from now on this row is the last one of its name.
+    std::erase_if(of_name, [&](const auto& served) { return !data.alive(served.first); });
+    of_name[worker] = std::move(row);
   }
   return absl::OkStatus();
 }

@@ -32,14 +32,14 @@ CREATE TABLE workers(
 CREATE INDEX workers_unsettled ON workers(id) WHERE released = 0 AND gone = 0;
 
 CREATE TABLE serving(                -- the last row per name outlives its worker
+  worker INTEGER NOT NULL,           -- workers.id
   kind TEXT NOT NULL,
   name TEXT NOT NULL,
   input_type INTEGER NOT NULL,
   input_shape TEXT NOT NULL,
   result_shape TEXT NOT NULL,
   build TEXT NOT NULL,
-  worker INTEGER NOT NULL,           -- workers.id
-  PRIMARY KEY (kind, name)
+  PRIMARY KEY (kind, name, worker)
 ) WITHOUT ROWID;
 
 CREATE TABLE heartbeats(

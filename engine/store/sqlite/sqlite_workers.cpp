@@ -243,6 +243,13 @@ absl::Status sqlite_store::put_serving(std::int64_t worker, const std::vector<se
         build = known.text(0);
       }
       for (const serving_row& row : rows) {
+        // What those served who are gone; from now on this row is the last one of its name.
+        turn.db
+            .sql(
+                "DELETE FROM serving WHERE kind = ?1 AND name = ?2 AND worker NOT IN "
+                "(SELECT id FROM workers WHERE dead = 0 AND gone = 0)")
+            .with(row.kind, row.name)
+            .run();
         turn.db
             .sql(
                 "INSERT OR REPLACE INTO serving(kind, name, input_type, input_shape, "
@@ -282,8 +289,11 @@ absl::StatusOr<std::vector<serving_row>> sqlite_store::serving() const {
     std::vector<serving_row> found;
     use rows = db->sql(
         "SELECT s.kind, s.name, s.input_type, s.input_shape, s.result_shape, s.build, w.worker, "
-        "w.dead = 0 AND w.gone = 0 FROM serving s LEFT JOIN workers w ON w.id = s.worker "
-        "ORDER BY s.kind, s.name");
+        "w.dead = 0 AND w.gone = 0 AS alive FROM serving s JOIN workers w ON w.id = s.worker "
+        "WHERE alive OR NOT EXISTS (SELECT 1 FROM serving o JOIN workers v ON v.id = o.worker "
+        "  WHERE o.kind = s.kind AND o.name = s.name AND o.worker <> s.worker "
+        "  AND (o.worker > s.worker OR (v.dead = 0 AND v.gone = 0))) "
+        "ORDER BY s.kind, s.name, s.worker");
     while (rows.next()) {
       found.push_back({.kind = std::string(rows.text(0)),
                        .name = std::string(rows.text(1)),

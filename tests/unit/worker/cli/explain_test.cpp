@@ -55,6 +55,19 @@ TEST_CASE("a workflow that no live worker serves is named, with what was meant")
   CHECK(has(why.evidence, "did you mean 'place_order'"));
 }
 
+TEST_CASE("when one of two workers leaves, the other one's workflows are still served") {
+  prepared p;
+  p.join({"place_order"});
+  const worker_row leaves = p.join({"place_order"});
+  CHECK(p.journal->leave(leaves.row).ok());
+  p.ask("place_order", "order-42");
+  const answer why = explained(p, "order-42");
+
+  CHECK(why.reason == "queued");
+  const ran status = p.call({"status"});
+  CHECK_MESSAGE(has(status.out, "place_order"), status.out);
+}
+
 TEST_CASE("a run that begins later says when") {
   prepared p;
   start_request later = p.request("place_order", "order-42");

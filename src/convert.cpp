@@ -12,6 +12,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <mutex>
 #include <string_view>
 #include <typeinfo>
@@ -125,6 +126,21 @@ void check_value(std::string_view what, std::string_view name, std::size_t bytes
                             what, name, bytes, engine::limits::payload_max,
                             codes::payload_too_large.code),
                 {.type = "payload_too_large", .retryable = false});
+}
+
+engine::step_plan plan_of(const step_options& o, engine::step_plan plan) {
+  if (o.timeout) plan.timeout_ms = o.timeout->count();
+  if (o.give_up_after) plan.give_up_after_ms = o.give_up_after->count();
+  if (o.heartbeat_timeout) plan.heartbeat_timeout_ms = o.heartbeat_timeout->count();
+  if (o.retry.max_attempts) plan.max_attempts = std::max(1, *o.retry.max_attempts);
+  if (o.retry.first_delay) plan.first_delay_ms = o.retry.first_delay->count();
+  if (o.retry.backoff) plan.backoff = *o.retry.backoff;
+  if (o.retry.max_delay) plan.max_delay_ms = o.retry.max_delay->count();
+  if (o.priority) plan.priority = *o.priority;
+  if (o.on_crash) plan.on_crash = static_cast<int>(*o.on_crash);
+  if (o.isolation) plan.isolation = static_cast<int>(*o.isolation);
+  if (!o.queue.empty()) plan.queue = std::string(o.queue);
+  return plan;
 }
 
 engine::interned place_of(const std::source_location& at) {

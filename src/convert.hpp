@@ -2,9 +2,11 @@
 #pragma once
 
 #include "engine/event/event.hpp"
+#include "engine/replay/operation.hpp"
 
 #include <fermata/detail/payload.hpp>
 #include <fermata/error.hpp>
+#include <fermata/step.hpp>
 
 #include <absl/status/status.h>
 
@@ -35,6 +37,9 @@ void raise(const absl::Status& status, const std::string& run = {});
 
 /// Throws a failure of type "payload_too_large" (FER-1401) that names what is too large.
 void check_value(std::string_view what, std::string_view name, std::size_t bytes);
+
+/// What `options` say, and where they say nothing, `rest`.
+engine::step_plan plan_of(const step_options& options, engine::step_plan rest = {});
 
 /// "orders.cpp:41"; empty for a location with line 0.
 engine::interned place_of(const std::source_location& at);

@@ -100,22 +100,6 @@ bool live_run::pinned() {
 
 // ---- asked by the code ----
 
-engine::step_plan live_run::plan_of(const step_options& o) const {
-  engine::step_plan plan = defaults_;
-  if (o.timeout) plan.timeout_ms = o.timeout->count();
-  if (o.give_up_after) plan.give_up_after_ms = o.give_up_after->count();
-  if (o.heartbeat_timeout) plan.heartbeat_timeout_ms = o.heartbeat_timeout->count();
-  if (o.retry.max_attempts) plan.max_attempts = std::max(1, *o.retry.max_attempts);
-  if (o.retry.first_delay) plan.first_delay_ms = o.retry.first_delay->count();
-  if (o.retry.backoff) plan.backoff = *o.retry.backoff;
-  if (o.retry.max_delay) plan.max_delay_ms = o.retry.max_delay->count();
-  if (o.priority) plan.priority = *o.priority;
-  if (o.on_crash) plan.on_crash = static_cast<int>(*o.on_crash);
-  if (o.isolation) plan.isolation = static_cast<int>(*o.isolation);
-  if (!o.queue.empty()) plan.queue = std::string(o.queue);
-  return plan;
-}
-
 namespace {
 engine::operation_kind kind_of(op_kind kind) {
   switch (kind) {
@@ -152,7 +136,7 @@ engine::request live_run::translate(request& what) const {
   ask.input = to_engine(std::move(what.input));
   if (ask.kind == engine::operation_kind::step || ask.kind == engine::operation_kind::local ||
       ask.kind == engine::operation_kind::transaction)
-    ask.plan = plan_of(what.options);
+    ask.plan = plan_of(what.options, defaults_);
   if (ask.kind == engine::operation_kind::child)
     ask.child = {.key = std::string(what.child.key),
                  .deadline_ms = what.child.deadline ? what.child.deadline->count() : 0,
@@ -163,7 +147,7 @@ engine::request live_run::translate(request& what) const {
   if (what.until) ask.until = micros(*what.until);
   if (what.undo)
     ask.undo = engine::undo_plan{std::string(what.undo->name), engine::operation_kind::step,
-                                 plan_of(what.undo->options)};
+                                 plan_of(what.undo->options, defaults_)};
   return ask;
 }
 
@@ -287,7 +271,7 @@ void live_run::undecodable(slot op, std::string_view why) noexcept {
 void live_run::compensate(request&& undo) {
   check_value("the value", undo.name, undo.input.bytes.size());
   engine::request ask = translate(undo);
-  ask.undo = engine::undo_plan{ask.name, ask.kind, plan_of(undo.options)};
+  ask.undo = engine::undo_plan{ask.name, ask.kind, plan_of(undo.options, defaults_)};
   if (ask.kind == engine::operation_kind::child) {
     ask.undo->plan.queue = ask.child.queue;
     ask.undo->plan.priority = ask.child.priority;

@@ -108,7 +108,6 @@ class live_run final : public run_port {
   void start_root();
   void run_code();
   void wake_settled();
-  engine::step_plan plan_of(const step_options& options) const;
   engine::request translate(request& what) const;
 
   // Set once.

@@ -30,18 +30,6 @@ std::string host_name() {
   return ::gethostname(name, sizeof name - 1) == 0 ? name : "unknown";
 }
 
-engine::step_plan plan_of(const step_options& o) {
-  engine::step_plan plan;
-  if (o.timeout) plan.timeout_ms = o.timeout->count();
-  if (o.give_up_after) plan.give_up_after_ms = o.give_up_after->count();
-  if (o.heartbeat_timeout) plan.heartbeat_timeout_ms = o.heartbeat_timeout->count();
-  if (o.retry.max_attempts) plan.max_attempts = *o.retry.max_attempts;
-  if (o.retry.first_delay) plan.first_delay_ms = o.retry.first_delay->count();
-  if (o.retry.backoff) plan.backoff = *o.retry.backoff;
-  if (o.retry.max_delay) plan.max_delay_ms = o.retry.max_delay->count();
-  return plan;
-}
-
 }  // namespace
 
 session::session(detail::journal_impl& journal, std::shared_ptr<const registry> serves,
@@ -99,7 +87,7 @@ void session::enter_store(const worker_options& options) {
   how.queues = options.queues;
   how.build = build_;
   how.own_build_only = options.own_build_only;
-  how.defaults = plan_of(options.steps);
+  how.defaults = detail::plan_of(options.steps);
   loop_ = std::make_unique<run_loop>(journal_, host_, me_.row, std::move(how), *this);
 }
 

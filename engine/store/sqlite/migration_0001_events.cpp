@@ -85,6 +85,25 @@ WHEN NOT EXISTS (SELECT 1 FROM retention_log WHERE run = OLD.run)
 BEGIN
   SELECT RAISE(ABORT, 'the journal is append-only: events are removed by retention only; see ''fermata delete''');
 END;
+
+CREATE TRIGGER blobs_keep_their_places BEFORE INSERT ON blobs
+WHEN EXISTS (SELECT 1 FROM blobs
+  WHERE run = NEW.run AND position = NEW.position AND part = NEW.part)
+BEGIN
+  SELECT RAISE(ABORT, 'the journal is append-only: this payload is stored already');
+END;
+
+CREATE TRIGGER blobs_never_change BEFORE UPDATE ON blobs
+BEGIN
+  SELECT RAISE(ABORT, 'the journal is append-only: payloads never change; one is erased by ''fermata delete --payload''');
+END;
+
+CREATE TRIGGER blobs_stay BEFORE DELETE ON blobs
+WHEN NOT EXISTS (SELECT 1 FROM erasures WHERE run = OLD.run AND position = OLD.position)
+  AND NOT EXISTS (SELECT 1 FROM retention_log WHERE run = OLD.run)
+BEGIN
+  SELECT RAISE(ABORT, 'the journal is append-only: payloads are removed by an erasure or by retention only; see ''fermata delete''');
+END;
 )sql";
 
 }  // namespace fermata::engine::sqlite

@@ -52,6 +52,36 @@ TEST_CASE("events of a run are removed only when retention has written its tombs
   CHECK(other.run("DELETE FROM events").empty());
 }
 
+TEST_CASE("a payload that lies apart from its event is guarded as the event is") {
+  scene scene;
+  scene.begin(scene.join());
+  foreign other(file_of(scene));
+  REQUIRE(other.run("INSERT INTO blobs SELECT run, position, 0, zeroblob(9) FROM events").empty());
+
+  CHECK(refused(other.run("UPDATE blobs SET bytes = x'00'")));
+  CHECK(refused(other.run("UPDATE blobs SET position = 7")));
+  CHECK(refused(other.run("DELETE FROM blobs")));
+  CHECK(refused(other.run("INSERT OR REPLACE INTO blobs SELECT * FROM blobs")));
+  REQUIRE(
+      other.run("INSERT INTO erasures SELECT run, position, 1, 'me', 'asked' FROM events").empty());
+  CHECK(refused(other.run("UPDATE blobs SET bytes = x'00'")));
+  CHECK(other.run("DELETE FROM blobs").empty());
+  CHECK(other.one("SELECT count(*) FROM blobs") == "0");
+}
+
+TEST_CASE("blobs of a run are removed when retention has written its tombstone") {
+  scene scene;
+  scene.begin(scene.join());
+  foreign other(file_of(scene));
+  REQUIRE(other.run("INSERT INTO blobs SELECT run, position, 0, zeroblob(9) FROM events").empty());
+
+  REQUIRE(other
+              .run("INSERT INTO retention_log SELECT id, name, chain, key, 1, 1, x'00', 1, 'old' "
+                   "FROM runs")
+              .empty());
+  CHECK(other.run("DELETE FROM blobs").empty());
+}
+
 TEST_CASE("an appender whose own transactional step changes events is refused like any other") {
   scene scene;
   writer run(scene, scene.begin(scene.join()));

@@ -23,10 +23,7 @@ std::string in_shell(const std::string& file, const std::string& sql) {
 bool has_shell() { return std::system("command -v sqlite3 >/dev/null") == 0; }
 
 TEST_CASE("the views tell of runs, events, timers, tags and messages in a plain SQLite shell") {
-  if (!has_shell()) {
-    MESSAGE("SKIPPED: there is no sqlite3 command");
-    return;
-  }
+  REQUIRE_MESSAGE(has_shell(), "there is no sqlite3 command: install the package sqlite3");
   scene scene;
   start_request request = scene.request();
   request.key = "order-42";

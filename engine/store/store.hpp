@@ -65,6 +65,9 @@ struct stored_event {
   std::uint64_t cursor = 0;  // of `changes`
 };
 
+/// What a query may read of payloads.
+enum class payloads : std::uint8_t { hidden, revealed };
+
 /// The one contract of all stores. A positions' order per run is promised; no global order is.
 /// Errors: UNAVAILABLE and RESOURCE_EXHAUSTED (disk full) may be tried again: nothing is lost;
 /// DATA_LOSS names what is damaged. Every message is a sentence; the payload `fer_code` of a status
@@ -152,8 +155,11 @@ class store {
   virtual absl::StatusOr<std::vector<stored_event>> changes(std::uint64_t after,
                                                             std::size_t at_most) const = 0;
   /// Rows of a read-only SQL statement as text, for `fermata sql`. First the column names.
-  virtual absl::Status query(std::string_view sql,
-                             const std::function<bool(const std::vector<std::string>&)>& row) const = 0;
+  /// Payloads that aren't revealed are shown by the views alone, which hide sensitive ones; a
+  /// statement that reads them elsewhere is INVALID_ARGUMENT.
+  virtual absl::Status query(
+      std::string_view sql, payloads shown,
+      const std::function<bool(const std::vector<std::string>&)>& row) const = 0;
 
   // ---- care ----
 

@@ -14,9 +14,15 @@ namespace {
 
 using texts = std::vector<std::string>;
 
+struct question {
+  std::string statement;
+  bool reveal = false;
+};
+
 /// A statement that can't be answered is the caller's mistake, not the store's.
-void ask(session& s, const std::string& statement, const std::function<bool(const texts&)>& row) {
-  const absl::Status answered = s.store().query(statement, row);
+void ask(session& s, const question& what, const std::function<bool(const texts&)>& row) {
+  const auto shown = what.reveal ? engine::payloads::revealed : engine::payloads::hidden;
+  const absl::Status answered = s.store().query(what.statement, shown, row);
   if (absl::IsInvalidArgument(answered)) throw usage_error(std::string(answered.message()));
   check(answered);
 }
@@ -27,11 +33,11 @@ boost::json::object row_json(const texts& names, const texts& row) {
   return out;
 }
 
-int as_table(session& s, const std::string& statement) {
+int as_table(session& s, const question& what) {
   std::optional<table> t;
   std::int64_t rows = 0;
   constexpr std::int64_t page = 1'000;
-  ask(s, statement, [&](const texts& row) {
+  ask(s, what, [&](const texts& row) {
     if (!t) {
       std::vector<column> columns;
       for (const std::string& name : row) columns.push_back({clean(name), false, 6, true});
@@ -49,10 +55,10 @@ int as_table(session& s, const std::string& statement) {
   return done;
 }
 
-int as_documents(session& s, const std::string& statement) {
+int as_documents(session& s, const question& what) {
   texts names;
   boost::json::array rows;
-  ask(s, statement, [&](const texts& row) {
+  ask(s, what, [&](const texts& row) {
     if (names.empty()) {
       names = row;
       return true;
@@ -77,16 +83,18 @@ int as_documents(session& s, const std::string& statement) {
 }  // namespace
 
 action declare_sql(CLI::App& flags) {
-  const auto o = std::make_shared<std::string>();
+  const auto o = std::make_shared<question>();
   flags
       .add_option(
-          "STATEMENT", *o,
+          "STATEMENT", o->statement,
           "one that reads; @FILE or - for standard input. Views: fermata_runs, fermata_events, "
           "fermata_timers, fermata_inbox, fermata_workers, fermata_tags, fermata_published")
       ->required();
+  flags.add_flag("--reveal", o->reveal,
+                 "allow the tables' own columns of values, which may be of sensitive types");
   return [o](session& s) -> int {
-    const std::string statement = text_argument(s, *o, "the statement");
-    return s.as_table() ? as_table(s, statement) : as_documents(s, statement);
+    const question what{text_argument(s, o->statement, "the statement"), o->reveal};
+    return s.as_table() ? as_table(s, what) : as_documents(s, what);
   };
 }
 

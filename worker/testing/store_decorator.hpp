@@ -112,9 +112,10 @@ class store_decorator : public engine::store {
                                                        std::size_t n) const override {
     return inner_->changes(after, n);
   }
-  absl::Status query(std::string_view sql,
-                     const std::function<bool(const std::vector<std::string>&)>& row) const override {
-    return inner_->query(sql, row);
+  absl::Status query(
+      std::string_view sql, engine::payloads shown,
+      const std::function<bool(const std::vector<std::string>&)>& row) const override {
+    return inner_->query(sql, shown, row);
   }
   or_status<std::vector<std::string>> check_pages() const override { return inner_->check_pages(); }
   absl::Status backup(const std::string& path) const override { return inner_->backup(path); }

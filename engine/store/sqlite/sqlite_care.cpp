@@ -4,7 +4,6 @@
 #include "engine/store/status.hpp"
 
 #include <fmt/format.h>
-#include <sqlite3.h>
 
 #include <filesystem>
 #include <utility>
@@ -61,52 +60,6 @@ void check_references(connection& db, std::vector<std::string>& found) {
   }
 }
 
-/// Only reading is allowed, whatever the statement says.
-int allow_reading(void*, int action, const char* first, const char*, const char*, const char*) {
-  switch (action) {
-    case SQLITE_SELECT:
-    case SQLITE_READ:
-    case SQLITE_FUNCTION:
-    case SQLITE_RECURSIVE:
-      return SQLITE_OK;
-    case SQLITE_PRAGMA:
-      for (const char* harmless : {"table_info", "table_xinfo", "index_list", "index_info",
-                                   "table_list", "database_list", "data_version"}) {
-        if (first != nullptr && sqlite3_stricmp(first, harmless) == 0) return SQLITE_OK;
-      }
-      return SQLITE_DENY;
-    default:
-      return SQLITE_DENY;
-  }
-}
-
-absl::Status refused(std::string_view why) {
-  return coded(absl::StatusCode::kInvalidArgument, "FER-2104",
-               fmt::format("only statements that read are answered here: {}. Write with the other "
-                           "commands, which keep the journal whole",
-                           why));
-}
-
-absl::Status answer_query(connection& db, sqlite3_stmt* statement,
-                          const std::function<bool(const std::vector<std::string>&)>& row) {
-  std::vector<std::string> texts;
-  const int columns = sqlite3_column_count(statement);
-  for (int i = 0; i < columns; ++i) texts.emplace_back(sqlite3_column_name(statement, i));
-  bool more = row(texts);
-  while (more) {
-    const int rc = sqlite3_step(statement);
-    if (rc == SQLITE_DONE) break;
-    if (rc != SQLITE_ROW) return sqlite::status_of(db.handle(), rc, "your statement");
-    for (int i = 0; i < columns; ++i) {
-      const void* text = sqlite3_column_text(statement, i);
-      const auto size = static_cast<std::size_t>(sqlite3_column_bytes(statement, i));
-      texts[static_cast<std::size_t>(i)].assign(static_cast<const char*>(text), text ? size : 0);
-    }
-    more = row(texts);
-  }
-  return absl::OkStatus();
-}
-
 }  // namespace
 
 absl::StatusOr<store_info> sqlite_store::info() const {
@@ -123,30 +76,6 @@ absl::StatusOr<store_info> sqlite_store::info() const {
                       .file_bytes = size_of(file_->where.path),
                       .wal_bytes = size_of(file_->where.path + "-wal"),
                       .durability = full ? "full" : "weak_normal"};
-  });
-}
-
-absl::Status sqlite_store::query(
-    std::string_view sql, const std::function<bool(const std::vector<std::string>&)>& row) const {
-  return guarded<absl::Status>([&]() -> absl::Status {
-    // A handle of its own: a long answer must not keep one of the pool, nor its authorizer.
-    connection db(file_->where.path, {.read_only = true});
-    sqlite3_set_authorizer(db.handle(), allow_reading, nullptr);
-    sqlite3_stmt* statement = nullptr;
-    const char* rest = nullptr;
-    const int rc = sqlite3_prepare_v2(db.handle(), sql.data(), static_cast<int>(sql.size()),
-                                      &statement, &rest);
-    const std::unique_ptr<sqlite3_stmt, int (*)(sqlite3_stmt*)> owned(statement, sqlite3_finalize);
-    if (rc == SQLITE_AUTH) return refused("this one would write");
-    if (rc != SQLITE_OK)
-      return coded(absl::StatusCode::kInvalidArgument, "FER-2104",
-                   fmt::format("SQLite can't read the statement: {}", sqlite3_errmsg(db.handle())));
-    if (statement == nullptr) return refused("there is none");
-    if (sqlite3_stmt_readonly(statement) == 0) return refused("this one would write");
-    const std::string_view more = sql.substr(static_cast<std::size_t>(rest - sql.data()));
-    if (more.find_first_not_of(" \t\r\n;") != std::string_view::npos)
-      return refused("one statement at a time");
-    return answer_query(db, statement, row);
   });
 }
 

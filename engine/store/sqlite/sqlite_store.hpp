@@ -76,7 +76,7 @@ class sqlite_store final : public store {
   absl::StatusOr<std::vector<stored_event>> changes(std::uint64_t after,
                                                     std::size_t at_most) const override;
   absl::Status query(
-      std::string_view sql,
+      std::string_view sql, payloads shown,
       const std::function<bool(const std::vector<std::string>&)>& row) const override;
 
   absl::StatusOr<std::vector<std::string>> check_pages() const override;

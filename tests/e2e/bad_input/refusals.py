@@ -164,6 +164,8 @@ def sql_refuses_every_statement_that_writes(at):
                 at("sql", statement, "-o", form, code=EXITS["FER-4001"]).stderr
             assert "only statements that read" in text and "FER-4001" in text, (statement, text)
     at.refuses(["sql", "SELEC 1"], "FER-4001", 'near "SELEC"')
+    at.refuses(["sql", "SELECT input FROM start_requests"], "FER-4001", "start_requests.input", "--reveal")
+    assert at.json("sql", "SELECT count(input) AS n FROM start_requests", "--reveal")["rows"][0]["n"] > "0"
     at.refuses(["sql", ""], "FER-4001")
     assert at.json("sql", "SELECT count(*) AS n FROM fermata_runs")["rows"] == [{"n": "2"}]
     still_whole(at, before)

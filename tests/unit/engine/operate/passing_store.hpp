@@ -112,9 +112,9 @@ class passing_store : public store {
     return inner_.changes(after, at_most);
   }
   absl::Status query(
-      std::string_view sql,
+      std::string_view sql, payloads shown,
       const std::function<bool(const std::vector<std::string>&)>& row) const override {
-    return inner_.query(sql, row);
+    return inner_.query(sql, shown, row);
   }
   absl::StatusOr<std::vector<std::string>> check_pages() const override {
     return inner_.check_pages();

@@ -64,14 +64,71 @@ TEST_CASE("a query answers rows as text, and one that would write is refused wit
     return true;
   };
 
-  REQUIRE(scene.journal->query("SELECT state, 7 AS seven FROM fermata_runs", keep).ok());
+  REQUIRE(scene.journal->query("SELECT state, 7 AS seven FROM fermata_runs", payloads::hidden, keep)
+              .ok());
   CHECK(rows == std::vector<std::vector<std::string>>{{"state", "seven"}, {"running", "7"}});
   for (const char* wrong :
        {"DELETE FROM runs", "CREATE TABLE t(a)", "ATTACH 'x.db' AS x", "PRAGMA synchronous = OFF",
         "SELECT 1; DELETE FROM runs", "BEGIN", "", "SELEKT"}) {
     CAPTURE(wrong);
-    CHECK(scene.journal->query(wrong, keep).code() == absl::StatusCode::kInvalidArgument);
+    CHECK(scene.journal->query(wrong, payloads::hidden, keep).code() ==
+          absl::StatusCode::kInvalidArgument);
   }
+}
+
+TEST_CASE("a query shows payloads through the views alone, unless they are revealed") {
+  scene scene;
+  start_request secret = scene.request();
+  secret.key = "order-42";
+  secret.input = text_payload("\"4111\"");
+  secret.input.sensitive = true;
+  start_request plain = scene.request();
+  plain.input = text_payload("\"hello\"");
+  const worker_row me = scene.join();
+  scene.begin(me, secret);
+  writer run(scene, scene.begin(me, plain));
+  start_request waiting = scene.request("later");
+  waiting.input = secret.input;
+  scene.start(waiting);
+  message told = scene.signal(plain.run, "go");
+  told.value = secret.input;
+  scene.send(told);
+
+  std::string said;
+  const auto ask = [&](const std::string& sql, payloads shown) {
+    said.clear();
+    return scene.journal->query(sql, shown, [&](const std::vector<std::string>& row) {
+      for (const std::string& text : row) said += text + "|";
+      return true;
+    });
+  };
+  for (const std::string sql :
+       {"SELECT * FROM events", "SELECT length(value) FROM events", "SELECT bytes FROM blobs",
+        "SELECT 1 FROM events WHERE input = 'x'", "SELECT value FROM inbox",
+        "SELECT input FROM start_requests", "SELECT details FROM heartbeats",
+        "SELECT input_digest FROM keys", "SELECT value FROM main.events AS fermata_events",
+        "WITH fermata_events AS (SELECT value FROM events) SELECT * FROM fermata_events",
+        "WITH fermata_inbox(v) AS (SELECT value FROM inbox) SELECT v FROM fermata_inbox",
+        "SELECT * FROM (SELECT value FROM events) AS fermata_events"}) {
+    CAPTURE(sql);
+    const absl::Status asked = ask(sql, payloads::hidden);
+    CHECK(asked.code() == absl::StatusCode::kInvalidArgument);
+    CHECK(asked.message().find("--reveal") != std::string::npos);
+    CHECK(said.empty());
+    CHECK(ask(sql, payloads::revealed).ok());
+  }
+  CHECK(ask("SELECT value FROM events", payloads::revealed).ok());
+  CHECK(said.find("4111") != std::string::npos);
+
+  REQUIRE(ask("SELECT value FROM fermata_events ORDER BY lsn", payloads::hidden).ok());
+  CHECK(said == "value|‹sensitive›|\"hello\"|");
+  REQUIRE(ask("WITH e AS (SELECT * FROM fermata_events) SELECT count(value) AS n FROM e",
+              payloads::hidden)
+              .ok());
+  CHECK(said == "n|2|");
+  REQUIRE(ask("SELECT value FROM fermata_inbox", payloads::hidden).ok());
+  CHECK(said == "value|‹sensitive›|");
+  CHECK(ask("SELECT count(*), max(position) FROM events", payloads::hidden).ok());
 }
 
 }  // namespace

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "src/utf8.hpp"
+
 #include <fermata/detail/json.hpp>
 
 #include <boost/json/array.hpp>
@@ -20,28 +22,6 @@ bool is_special(std::uint64_t eight) {
   const std::uint64_t backslash = eight ^ (ones * '\\');
   const std::uint64_t found = (eight - ones * 0x20) | (quote - ones) | (backslash - ones) | eight;
   return (found & highs) != 0;  // may say so once too often, never once too little
-}
-
-/// The length of the UTF-8 sequence at the front; 0 when it isn't one.
-std::size_t sequence_length(std::string_view text) {
-  auto byte = [&](std::size_t i) {
-    return i < text.size() ? static_cast<unsigned char>(text[i]) : static_cast<unsigned char>(0);
-  };
-  auto follows = [&](std::size_t i) { return (byte(i) & 0xc0) == 0x80; };
-  const unsigned char first = byte(0);
-  if (first < 0x80) return 1;
-  if (first >= 0xc2 && first <= 0xdf) return follows(1) ? 2 : 0;
-  if (first >= 0xe0 && first <= 0xef) {
-    const bool overlong = first == 0xe0 && byte(1) < 0xa0;
-    const bool surrogate = first == 0xed && byte(1) > 0x9f;
-    return follows(1) && follows(2) && !overlong && !surrogate ? 3 : 0;
-  }
-  if (first >= 0xf0 && first <= 0xf4) {
-    const bool overlong = first == 0xf0 && byte(1) < 0x90;
-    const bool beyond = first == 0xf4 && byte(1) > 0x8f;
-    return follows(1) && follows(2) && follows(3) && !overlong && !beyond ? 4 : 0;
-  }
-  return 0;
 }
 
 void write_escape(std::string& out, char c) {

@@ -3,6 +3,7 @@
 
 #include "engine/check.hpp"
 #include "engine/limits.hpp"
+#include "src/bounds.hpp"
 #include "src/convert.hpp"
 
 #include <algorithm>
@@ -31,6 +32,8 @@ void live_run::deliver(engine::event what) {
   position_ = what.position;
   ordinal_ = 0;
   const engine::event_kind kind = what.kind;
+  if (kind == engine::event_kind::run_started)
+    for (const auto& [name, value] : what.details.started().tags()) tags_.made().insert(name);
   machine_.deliver(std::move(what));
   if (kind == engine::event_kind::run_started && machine_.code_runs()) start_root();
   run_code();
@@ -151,15 +154,27 @@ engine::request live_run::translate(request& what) const {
   return ask;
 }
 
+/// What can't be is refused before the machine hears of it: by the code alone, so at each replay.
+void live_run::check(const request& what) {
+  check_value("the input", what.name, what.input.bytes.size());
+  const auto refuse = [](const std::optional<refusal>& why, const char* type) {
+    if (why) throw failure(why->text, {.type = type, .retryable = false});
+  };
+  if (!what.child.key.empty()) refuse(refuse_key(what.child.key), "bad_key");
+  if (what.kind != op_kind::tag) return;
+  refuse(refuse_tag(what.name, what.input.bytes), "bad_tag");
+  std::set<std::string, std::less<>>& tags = tags_.made();
+  if (tags.size() >= engine::limits::tags_per_run && !tags.contains(what.name))
+    throw failure("tag '" + std::string(what.name) + "' is one too many: a run has at most " +
+                      std::to_string(engine::limits::tags_per_run) + " [FER-1404]",
+                  {.type = "too_many_tags", .retryable = false});
+  tags.emplace(what.name);
+}
+
 slot live_run::issue(request&& what) {
   FERMATA_CHECK(!evicting_, "{}: a destructor called the context while its run left memory",
                 place_of(what.where).str());
-  check_value("the input", what.name, what.input.bytes.size());
-  if (what.kind == op_kind::tag && what.input.bytes.size() > engine::limits::tag_value_max)
-    throw failure("the value of tag '" + std::string(what.name) + "' has " +
-                      std::to_string(what.input.bytes.size()) + " bytes, the limit is " +
-                      std::to_string(engine::limits::tag_value_max) + " [FER-1404]",
-                  {.type = "text_too_long", .retryable = false});
+  check(what);
   const slot op = machine_.ask(branch(), translate(what));
   if (what.body)
     local_.made().bodies[op] = {std::move(what.body), std::string(what.database), what.result, {}};
@@ -269,7 +284,7 @@ void live_run::undecodable(slot op, std::string_view why) noexcept {
 // ---- the rest of context ----
 
 void live_run::compensate(request&& undo) {
-  check_value("the value", undo.name, undo.input.bytes.size());
+  check(undo);
   engine::request ask = translate(undo);
   ask.undo = engine::undo_plan{ask.name, ask.kind, plan_of(undo.options, defaults_)};
   if (ask.kind == engine::operation_kind::child) {

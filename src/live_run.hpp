@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -108,6 +109,7 @@ class live_run final : public run_port {
   void start_root();
   void run_code();
   void wake_settled();
+  void check(const request& what);
   engine::request translate(request& what) const;
 
   // Set once.
@@ -122,6 +124,7 @@ class live_run final : public run_port {
   std::vector<waiting> waiting_;
   engine::queue<promise_base*> ready_;
   engine::rare<local_work> local_;
+  engine::rare<std::set<std::string, std::less<>>> tags_;  // names: of the start, and asked for
   mutable absl::flat_hash_map<slot, std::unique_ptr<failure>> failures_;
   std::optional<std::string> status_;
   std::vector<line> lines_;

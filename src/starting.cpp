@@ -4,6 +4,7 @@
 #include "engine/event/checks.hpp"
 #include "engine/limits.hpp"
 #include "engine/ports/make_id.hpp"
+#include "src/bounds.hpp"
 #include "src/convert.hpp"
 #include "src/journal_impl.hpp"
 
@@ -15,28 +16,16 @@ namespace fermata::detail {
 
 namespace {
 
-void check_key(const std::string& key) {
-  if (key.empty()) return;
-  if (key.size() > engine::limits::key_max || key.starts_with("run_"))
-    throw error(codes::bad_key,
-                fmt::format("the key '{}' isn't allowed: a key is 1 to {} bytes and doesn't start "
-                            "with run_ [{}]",
-                            key.substr(0, 40), engine::limits::key_max, codes::bad_key.code));
+void check(const std::optional<refusal>& why) {
+  if (why) throw error(why->code, why->text);
 }
 
 void check_tags(const std::map<std::string, std::string>& tags) {
   if (tags.size() > engine::limits::tags_per_run)
-    throw error(codes::text_too_long,
-                fmt::format("a run has at most {} tags, these are {} [{}]",
-                            engine::limits::tags_per_run, tags.size(), codes::text_too_long.code));
-  for (const auto& [name, value] : tags)
-    if (name.empty() || name.size() > engine::limits::name_max ||
-        value.size() > engine::limits::tag_value_max)
-      throw error(
-          codes::text_too_long,
-          fmt::format("tag '{}': a tag's name has 1 to {} bytes and its value at most {} [{}]",
-                      name.substr(0, 40), engine::limits::name_max, engine::limits::tag_value_max,
-                      codes::text_too_long.code));
+    throw error(codes::text_too_long, fmt::format("a run has at most {} tags, these are {} [{}]",
+                                                  engine::limits::tags_per_run, tags.size(),
+                                                  codes::text_too_long.code));
+  for (const auto& [name, value] : tags) check(refuse_tag(name, value));
 }
 
 /// Throws for the first that was refused.
@@ -72,7 +61,7 @@ void check_size(const payload& value, std::string_view what) {
 }
 
 engine::start_item journal_impl::make_item(start_request&& what) {
-  check_key(what.options.key);
+  if (!what.options.key.empty()) check(refuse_key(what.options.key));
   check_tags(what.options.tags);
   check_size(what.input, fmt::format("the input of workflow '{}'", what.workflow));
   engine::start_item item;

@@ -79,7 +79,8 @@ class client {
   explicit client(journal where) : journal_(std::move(where)) {}
 
   /// Durable when it returns.
-  /// Throws: `error` FER-1301 when the key is taken (see `on_duplicate`), FER-1307, FER-1401.
+  /// Throws: `error` FER-1301 when the key is taken (see `on_duplicate`), FER-1307, FER-1401,
+  /// FER-1404.
   template <class R, class In>
   run<R> start(const workflow<R(In)>& what, const std::type_identity_t<In>& input,
                const start_options& options = {}) {

@@ -29,7 +29,7 @@ struct start_options {
   std::optional<duration> deadline = {};     ///< the run is cancelled when it takes longer
   std::string queue = {};                    ///< empty: "default"
   int priority = 0;                          ///< higher goes first
-  std::map<std::string, std::string> tags = {};
+  std::map<std::string, std::string> tags = {};  ///< at most 32
 };
 
 enum class run_state {

@@ -73,9 +73,11 @@ inline constexpr code_info bad_input{
     "Send what the shape in the message asks for, or say --unchecked."};
 inline constexpr code_info ambiguous_id{"FER-1306", "Several runs fit this prefix or key.",
                                         "Give more of the id, or write WORKFLOW/KEY."};
-inline constexpr code_info bad_key{"FER-1307",
-                                   "A key is 1 to 255 bytes of UTF-8 and doesn't start with run_.",
-                                   "Choose another key."};
+inline constexpr code_info bad_key{
+    "FER-1307",
+    "A key is 1 to 255 bytes of UTF-8 without control characters and doesn't start with run_; a "
+    "tag is such text, too.",
+    "Choose another key or tag."};
 inline constexpr code_info not_allowed_now{
     "FER-1308", "The run's state doesn't allow this request.",
     "Read the message: it names the state and what is possible in it."};

@@ -193,7 +193,8 @@ class context : private detail::refusals {
   void publish(const published<T>& what, const std::type_identity_t<T>& value,
                location at = location::current());
 
-  /// Finds runs later by what they are about: `fermata list --tag customer=c-7`.
+  /// Finds runs later by what they are about: `fermata list --tag customer=c-7`. At most 32 names a
+  /// run, those of its start included; a value has at most 255 bytes of UTF-8.
   /// Journal: one `tagged`.
   void tag(name key, std::string_view value, location at = location::current());
 

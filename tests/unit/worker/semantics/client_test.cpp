@@ -82,6 +82,30 @@ TEST_CASE("keys that can't be are refused") {
   CHECK(code_of([&] {
           (void)t.client.start(listener, 1, {.key = std::string(256, 'x')});
         }) == "FER-1307");
+  for (const std::string key : {"caf\xe9", "a\xff", "\xed\xa0\x80", "a\nb", "del\x7f"})
+    CHECK(code_of([&] { (void)t.client.start(listener, 1, {.key = key}); }) == "FER-1307");
+  CHECK(code_of([&] { (void)t.client.start(listener, 1, {.key = std::string("a\0b", 3)}); }) ==
+        "FER-1307");
+  CHECK_FALSE(
+      contains(problem_of([&] { (void)t.client.start(listener, 1, {.key = "a\xff"}); }), "\xff"));
+  CHECK(t.client.start(listener, 1, {.key = "café 42"}).id() != "");
+}
+
+TEST_CASE("tags that can't be are refused") {
+  kit t;
+  serve(t);
+  const auto starting = [&](std::map<std::string, std::string> tags) {
+    return code_of([&] { (void)t.client.start(listener, 1, {.tags = std::move(tags)}); });
+  };
+
+  CHECK(starting({{"customer", "\xff"}}) == "FER-1307");
+  CHECK(starting({{"\xff", "c-7"}}) == "FER-1307");
+  CHECK(starting({{"customer", std::string(256, 'x')}}) == "FER-1404");
+  CHECK(starting({{"", "c-7"}}) == "FER-1404");
+  std::map<std::string, std::string> many;
+  for (int i = 0; i < 33; ++i) many[std::to_string(i)] = "x";
+  CHECK(starting(many) == "FER-1404");
+  CHECK(starting({{"customer", "Zoë"}}) == "none");
 }
 
 TEST_CASE("a delayed start begins when its time has come") {

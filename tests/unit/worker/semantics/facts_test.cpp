@@ -84,6 +84,35 @@ TEST_CASE("a run shows its status, and the newest of what it published") {
   });
 }
 
+TEST_CASE("a run has at most 32 tags, those of its start included") {
+  constexpr fermata::workflow<std::string(int)> many{"many"};
+  every_way([&](kit& t) {
+    t.worker.serve(many, [](fermata::context& ctx, int n) -> fermata::task<std::string> {
+      std::vector<std::string> names;
+      for (int i = 0; i < n; ++i) names.push_back("tag-" + std::to_string(i));
+      std::string refused;
+      try {
+        for (const std::string& name : names) ctx.tag(fermata::name::dynamic(name), "x");
+        ctx.tag("tag-0", "again");
+      } catch (const fermata::failure& why) {
+        refused = why.type();
+      }
+      co_await ctx.sleep(1min);
+      try {
+        ctx.tag("tag-0", "\xff");
+      } catch (const fermata::failure& why) {
+        refused += " " + why.type();
+      }
+      co_return refused;
+    });
+    const fermata::start_options two{.tags = {{"customer", "c-7"}, {"tag-1", "y"}}};
+
+    CHECK(t.client.start(many, 31, two).result() == " bad_tag");
+    CHECK(t.client.start(many, 32, two).result() == "too_many_tags bad_tag");
+    CHECK(t.client.list({.tags = {{"tag-0", "again"}}}).size() == 1);
+  });
+}
+
 TEST_CASE("runs are found by their tags, given at the start or by themselves") {
   every_way([](kit& t) {
     t.worker.serve(flow, [](fermata::context& ctx, int n) -> fermata::task<std::string> {

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fermata/codes.hpp>
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+/// What may be asked for: the same rules for clients and for workflows' code. Each says why
+/// something can't be; nothing when it can.
+namespace fermata::detail {
+
+struct refusal {
+  code_info code;
+  std::string text;  // a sentence that ends with the code
+};
+
+/// 1 to 255 bytes of UTF-8 without control characters, not beginning with run_.
+std::optional<refusal> refuse_key(std::string_view key);
+std::optional<refusal> refuse_tag(std::string_view name, std::string_view value);
+
+}  // namespace fermata::detail

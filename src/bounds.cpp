@@ -57,4 +57,18 @@ std::optional<refusal> refuse_tag(std::string_view name, std::string_view value)
   return std::nullopt;
 }
 
+std::optional<refusal> refuse_options(std::string_view whose, const step_options& options) {
+  if (options.isolation == isolation::own_process)
+    return because(codes::not_in_this_version,
+                   fmt::format("{}: isolation is own_process, and this version can't give a step a "
+                               "process of its own: leave it out",
+                               whose));
+  if (!options.queue.empty())
+    return because(codes::not_in_this_version,
+                   fmt::format("{}: queue is '{}', and this version carries out steps only where "
+                               "their workflow runs: leave it out",
+                               whose, options.queue));
+  return std::nullopt;
+}
+
 }  // namespace fermata::detail

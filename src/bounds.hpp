@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fermata/codes.hpp>
+#include <fermata/step.hpp>
 
 #include <optional>
 #include <string>
@@ -19,5 +20,7 @@ struct refusal {
 /// 1 to 255 bytes of UTF-8 without control characters, not beginning with run_.
 std::optional<refusal> refuse_key(std::string_view key);
 std::optional<refusal> refuse_tag(std::string_view name, std::string_view value);
+/// What only later versions can carry out. `whose`: "step 'resize'", "this worker's options".
+std::optional<refusal> refuse_options(std::string_view whose, const step_options& options);
 
 }  // namespace fermata::detail

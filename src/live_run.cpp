@@ -160,6 +160,10 @@ void live_run::check(const request& what) {
   const auto refuse = [](const std::optional<refusal>& why, const char* type) {
     if (why) throw failure(why->text, {.type = type, .retryable = false});
   };
+  const auto whose = [](std::string_view name) { return "step '" + std::string(name) + "'"; };
+  refuse(refuse_options(whose(what.name), what.options), "not_in_this_version");
+  if (what.undo)
+    refuse(refuse_options(whose(what.undo->name), what.undo->options), "not_in_this_version");
   if (!what.child.key.empty()) refuse(refuse_key(what.child.key), "bad_key");
   if (what.kind != op_kind::tag) return;
   refuse(refuse_tag(what.name, what.input.bytes), "bad_tag");

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "src/bounds.hpp"
 #include "worker/runtime/session.hpp"
 #include "worker/worker_impl.hpp"
 
@@ -21,15 +22,15 @@ void worker::impl::check() const {
     throw error(codes::worker_misuse,
                 "this worker has no journal: give one to its constructor, or run it by "
                 "fermata::main [FER-3001]");
+  if (const auto why = detail::refuse_options("this worker's options", options_.steps))
+    throw error(why->code, why->text);
   for (const auto& [name, step] : serves_->steps()) {
     const auto* body = std::get_if<detail::transactional_body>(&step.body);
     if (body != nullptr && serves_->database(body->database) == nullptr)
       throw error(codes::not_connected, "step '" + name + "' is in database '" + body->database +
                                             "': call worker.connect for it before run [FER-3003]");
-    if (step.defaults.isolation && *step.defaults.isolation == isolation::own_process)
-      throw error(codes::worker_misuse, "step '" + name +
-                                            "' asks for a process of its own, which this version "
-                                            "can't give: serve it in_process [FER-3001]");
+    if (const auto why = detail::refuse_options("step '" + name + "'", step.defaults))
+      throw error(why->code, why->text);
   }
 }
 

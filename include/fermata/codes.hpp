@@ -138,6 +138,9 @@ inline constexpr code_info worker_dead{
 inline constexpr code_info not_connected{
     "FER-3003", "A step names a database that the worker isn't connected to.",
     "Call worker.connect for it before run."};
+inline constexpr code_info not_in_this_version{
+    "FER-3004", "A step asks for a queue or a process of its own, which this version can't give.",
+    "Leave `queue` and `isolation` out: steps run in the worker that has their workflow."};
 
 // ---- 31xx: modules ----
 inline constexpr code_info module_unloadable{
@@ -191,6 +194,7 @@ inline constexpr code_info all[] = {failed,
                                     worker_misuse,
                                     worker_dead,
                                     not_connected,
+                                    not_in_this_version,
                                     module_unloadable,
                                     module_mismatch,
                                     module_refused,

@@ -22,7 +22,8 @@ struct retry_policy {
 };
 
 /// Where a step runs: as a function of the worker, or in a process of its own, so that a crash
-/// costs one attempt and not the worker.
+/// costs one attempt and not the worker. This version has only the first: `own_process` is refused,
+/// by the worker when it begins to run and by a call with a failure (FER-3004).
 enum class isolation { in_process, own_process };
 
 /// What to do with an attempt that took its process down.
@@ -37,7 +38,7 @@ struct step_options {
   std::optional<duration> give_up_after = {};      ///< of all attempts together, delays included
   std::optional<duration> heartbeat_timeout = {};  ///< longest silence of a step that reports
   retry_policy retry = {};
-  std::string_view queue = {};       ///< empty: near the workflow
+  std::string_view queue = {};       ///< empty: near the workflow; others are refused (FER-3004)
   std::optional<int> priority = {};  ///< 0 normal; higher goes first
   std::optional<fermata::isolation> isolation = {};
   std::optional<fermata::on_crash> on_crash = {};

@@ -29,7 +29,8 @@ struct worker_options {
 };
 
 /// Does the work: claims runs, executes workflows and the steps it serves.
-/// Throws: `error` FER-3001 from `serve` and `run` when it is set up in a way that can't work.
+/// Throws: `error` FER-3001 from `serve` and `run` when it is set up in a way that can't work,
+/// FER-3004 from `run` when a step asks for what only later versions can give.
 /// Threads: `serve` and `connect` before `run`; `stop` from anywhere, also from a signal handler.
 class worker {
  public:

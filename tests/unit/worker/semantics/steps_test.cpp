@@ -38,7 +38,49 @@ class shelf_transactor final : public fermata::transactor<shelf> {
   std::map<std::string, std::string> receipts;
 };
 
+constexpr fermata::step<int(int)> plain{"plain"};
+constexpr fermata::step<int(int)> gpu{"gpu", {.queue = "gpu"}};
+constexpr fermata::step<int(int)> apart{"apart", {.isolation = fermata::isolation::own_process}};
+constexpr fermata::workflow<std::string()> asks{"asks"};
+
 }  // namespace
+
+TEST_CASE("a queue or a process of its own, which this version can't give, is refused") {
+  every_way([&](kit& t) {
+    t.worker.serve(plain, [](int n) { return n; });
+    t.worker.serve(asks, [](fermata::context& ctx) -> fermata::task<std::string> {
+      std::string refused;
+      const auto asked = [&](auto&& ask) {
+        try {
+          ask();
+          refused += "taken ";
+        } catch (const fermata::failure& why) {
+          refused += why.type() + " ";
+          if (std::string(why.what()).find("FER-3004") == std::string::npos) refused += "? ";
+        }
+      };
+      asked([&] { (void)ctx.call(gpu, 1); });
+      asked([&] { (void)ctx.call(plain, 1, {.queue = "gpu"}); });
+      asked([&] { (void)ctx.call(plain, 1, {.isolation = fermata::isolation::own_process}); });
+      asked([&] { (void)ctx.call(plain, 1, {.undo = gpu}); });
+      asked([&] { (void)ctx.run("small", [] { return 1; }, apart.defaults()); });
+      asked([&] { ctx.on_failure(gpu, 1); });
+      int n = co_await ctx.call(plain, 7, {.isolation = fermata::isolation::in_process});
+      co_return refused + std::to_string(n);
+    });
+
+    std::string expected;
+    for (int i = 0; i < 6; ++i) expected += "not_in_this_version ";
+    CHECK(t.client.start(asks).result() == expected + "7");
+  });
+
+  fermata::worker one{fermata::open("memory:")};
+  one.serve(apart, [](int n) { return n; });
+  CHECK(code_of([&] { one.run(); }) == "FER-3004");
+  fermata::worker two{fermata::open("memory:"), {.steps = {.queue = "gpu"}}};
+  two.serve(plain, [](int n) { return n; });
+  CHECK(code_of([&] { two.run(); }) == "FER-3004");
+}
 
 TEST_CASE("a step is tried max_attempts times, later and later") {
   every_way([](kit& t) {

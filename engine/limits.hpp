@@ -12,14 +12,12 @@ namespace fermata::engine::limits {
 inline constexpr std::int64_t lease_ms = 15'000;           // a dead worker's runs go on within it
 inline constexpr std::int64_t renew_ms = 5'000;            // a third: two renewals may be late
 inline constexpr std::int64_t idle_poll_ms = 30'000;       // an idle system is silent
-inline constexpr std::int64_t drain_grace_ms = 10'000;     // less than orchestrators' 30 s
 inline constexpr std::int64_t end_grace_ms = 10'000;       // for operations in flight at an end
 inline constexpr std::int64_t slow_code_ms = 1'000;        // between awaits: logged
 inline constexpr std::int64_t runaway_code_ms = 30'000;    // between awaits: the worker gives up
 inline constexpr std::int64_t lock_warning_ms = 10'000;    // then the holder is named
 inline constexpr std::int64_t store_retry_ms = 200;        // while the store can't be used
 inline constexpr std::int64_t heartbeat_write_ms = 1'000;  // heartbeats are not events
-inline constexpr std::int64_t timer_window_ms = 60'000;    // timers nearer than this are in memory
 
 // Sizes, in bytes.
 inline constexpr std::size_t payload_inline = 16 * 1024;  // above: a blob, so that rows stay small
@@ -42,9 +40,10 @@ inline constexpr std::size_t inbox_per_chain = 10'000;
 inline constexpr std::size_t history_warning = 100'000;
 inline constexpr std::size_t operations_in_flight = 10'000;
 inline constexpr std::size_t live_frames = 50'000;
-inline constexpr std::size_t live_frame_bytes = 256 * 1024 * 1024;
 inline constexpr std::size_t batch_events = 4'096;
-inline constexpr std::size_t batch_bytes = 4 * 1024 * 1024;
+inline constexpr std::size_t batch_bytes = 4 * 1024 * 1024;  // reached with the last append
+inline constexpr std::size_t commits_waiting =
+    10'000;  // calls of a process that wait for its writer
 inline constexpr std::size_t logs_per_run = 1'000;
 inline constexpr std::size_t checkpoint_pages = 1'000;
 inline constexpr int crashes_to_quarantine = 3;             // attributed to the operation

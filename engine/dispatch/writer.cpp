@@ -3,6 +3,9 @@
 
 #include "engine/failpoint.hpp"
 #include "engine/limits.hpp"
+#include "engine/store/status.hpp"
+
+#include <fmt/format.h>
 
 #include <iterator>
 #include <utility>
@@ -30,9 +33,17 @@ std::vector<T> share(std::vector<T>& all, std::size_t& at, std::size_t count) {
           std::make_move_iterator(first + static_cast<std::ptrdiff_t>(count))};
 }
 
+absl::Status overloaded(std::size_t waiting) {
+  return coded(absl::StatusCode::kResourceExhausted, "FER-1405",
+               fmt::format("{} calls of this process wait for the journal already; nothing was "
+                           "written: wait and try again [FER-1405]",
+                           waiting));
+}
+
 }  // namespace
 
-writer::writer(std::shared_ptr<store> where) : store_(std::move(where)) {}
+writer::writer(std::shared_ptr<store> where, std::size_t waiting_max)
+    : store_(std::move(where)), waiting_max_(waiting_max) {}
 
 writer::~writer() {
   drain();
@@ -48,6 +59,7 @@ writer::answer writer::commit(batch&& what) {
   ticket mine(std::move(what), {});
   {
     std::unique_lock lock(mutex_);
+    if (queue_.size() >= waiting_max_) return overloaded(queue_.size());
     queue_.push_back(&mine);
     if (!led_) lead(lock);
   }
@@ -134,14 +146,16 @@ void writer::wake_next() {
 std::vector<writer::ticket*> writer::next_group() {
   std::vector<ticket*> group;
   std::size_t items = 0;
+  std::size_t bytes = 0;
   bool claims = false;
   std::int64_t worker = 0;
   while (!queue_.empty()) {
     const batch& next = queue_.front()->what;
     const bool other_worker = worker != 0 && next.worker != 0 && next.worker != worker;
-    if (!group.empty() &&
-        (items >= limits::batch_events || other_worker || (claims && next.claim.has_value())))
+    if (!group.empty() && (items >= limits::batch_events || bytes >= limits::batch_bytes ||
+                           other_worker || (claims && next.claim.has_value())))
       break;
+    bytes += queue_.front()->bytes;
     items += next.appends.size() + next.starts.size() + next.messages.size();
     claims = claims || next.claim.has_value();
     if (next.worker != 0) worker = next.worker;

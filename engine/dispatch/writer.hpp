@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "engine/limits.hpp"
 #include "engine/store/store.hpp"
 
 #include <atomic>
@@ -27,11 +28,12 @@ class writer {
   /// its very bytes.
   using done = std::function<void(answer, batch&&)>;
 
-  explicit writer(std::shared_ptr<store> where);
+  explicit writer(std::shared_ptr<store> where, std::size_t waiting_max = limits::commits_waiting);
   ~writer();
   writer(const writer&) = delete;
 
-  /// Waits until it is durable.
+  /// Waits until it is durable. RESOURCE_EXHAUSTED (FER-1405) when too many wait already: nothing
+  /// was written.
   answer commit(batch&& what);
   /// Commits on this thread if nobody is writing; otherwise, and with an error, leaves `what` as it
   /// was.
@@ -45,9 +47,11 @@ class writer {
 
  private:
   struct ticket {
-    ticket(batch&& given, done&& call) : what(std::move(given)), then(std::move(call)) {}
+    ticket(batch&& given, done&& call)
+        : what(std::move(given)), bytes(bytes_in(what)), then(std::move(call)) {}
 
     batch what;
+    const std::size_t bytes;
     done then;  // submitted
     answer result = absl::UnknownError("");
     enum : int { queued, may_lead, ready };
@@ -63,6 +67,7 @@ class writer {
 
   // Set once.
   const std::shared_ptr<store> store_;
+  const std::size_t waiting_max_;
 
   // Guarded by mutex_.
   std::mutex mutex_;

@@ -142,6 +142,10 @@ struct batch {
   }
 };
 
+/// What it adds to the journal's file, near enough: payloads and details.
+std::size_t bytes_in(const append& what) noexcept;
+std::size_t bytes_in(const batch& what) noexcept;
+
 struct batch_result {
   std::vector<append_result> appends;  // in the order of the batch
   std::vector<start_result> starts;

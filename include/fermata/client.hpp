@@ -73,6 +73,7 @@ class run : public any_run {
 };
 
 /// Starts runs and finds them again.
+/// Throws: what writes, `error` FER-1405 when 10,000 calls of this process wait for the journal.
 /// Threads: any.
 class client {
  public:

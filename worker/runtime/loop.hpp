@@ -2,6 +2,7 @@
 #pragma once
 
 #include "engine/dispatch/writer.hpp"
+#include "engine/limits.hpp"
 #include "engine/store/store.hpp"
 #include "src/journal_impl.hpp"
 #include "src/live_run.hpp"
@@ -34,7 +35,7 @@ struct loop_options {
   std::vector<std::string> queues = {"default"};
   std::string build;
   engine::step_plan defaults;
-  std::size_t frames_max = 50'000;
+  std::size_t frames_max = engine::limits::live_frames;
   bool own_build_only = false;
   bool evict_always = false;    // the testing kit: frames leave memory after every append
   bool inline_commits = false;  // the testing kit: everything on one thread

@@ -178,6 +178,7 @@ void run_loop::build_transaction(active& run, engine::append& to) {
 run_loop::commit_answer run_loop::collect() {
   commit_answer made{.answer = absl::UnknownError(""), .batch = {}, .runs = {}};
   std::size_t events = 0;
+  std::size_t bytes = 0;
   std::vector<engine::run_id> later;
   made.batch.appends = std::move(spare_appends_);
   made.batch.appends.reserve(to_append_.size());
@@ -186,7 +187,7 @@ run_loop::commit_answer run_loop::collect() {
     auto found = runs_.find(id);
     if (found == runs_.end()) continue;
     active& run = *found->second;
-    if (events >= engine::limits::batch_events) {
+    if (events >= engine::limits::batch_events || bytes >= engine::limits::batch_bytes) {
       later.push_back(id);
       continue;
     }
@@ -198,6 +199,7 @@ run_loop::commit_answer run_loop::collect() {
       build_append(run, one);
     run.appending = true;
     events += one.events.size() + 1;
+    bytes += engine::bytes_in(one);
     made.runs.push_back({id, run.sent->number});
   }
   to_append_ = std::move(later);

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "engine/ports/real.hpp"
 #include "src/journal_impl.hpp"
+#include "worker/testing/store_decorator.hpp"
 
 #include <doctest/doctest.h>
 
 #include <fermata/fermata.hpp>
 
 #include <algorithm>
+#include <atomic>
+#include <random>
 #include <thread>
+#include <vector>
 
 using namespace std::chrono_literals;
 namespace engine = fermata::engine;
@@ -20,7 +25,69 @@ fermata::task<int> call_twice(fermata::context& ctx, int n) {
   co_return co_await ctx.call(twice, n);
 }
 
+/// Notes the largest commit of a worker; none begins before `opened`.
+class weighing_store : public fermata::testing::store_decorator {
+ public:
+  using store_decorator::store_decorator;
+  absl::StatusOr<engine::batch_result> commit(engine::batch&& what) override {
+    opened.wait(false);
+    if (what.worker != 0) most = std::max(most.load(), engine::bytes_in(what));
+    return store_decorator::commit(std::move(what));
+  }
+  std::atomic<bool> opened = true;
+  std::atomic<std::size_t> most = 0;
+};
+
+constexpr fermata::step<std::string(int)> make_much{"make_much"};
+constexpr fermata::workflow<std::size_t(int)> much{"much"};
+
+fermata::task<std::size_t> have_much(fermata::context& ctx, int n) {
+  std::string made = co_await ctx.call(make_much, n);
+  co_return made.size();
+}
+
+/// A mebibyte that can't be compressed to much less.
+std::string mebibyte(int seed) {
+  std::minstd_rand chance(static_cast<unsigned>(seed));
+  std::string text(1 << 20, ' ');
+  for (char& c : text) c = static_cast<char>(' ' + 2 + chance() % 90);
+  for (char& c : text)
+    if (c == '"' || c == '\\') c = '#';
+  return text;
+}
+
 }  // namespace
+
+TEST_CASE("a worker's commit stops at four mebibytes, however much has queued") {
+  auto time = std::make_shared<engine::real_clock>();
+  auto chance = std::make_shared<engine::real_random>();
+  auto store = std::make_shared<weighing_store>(*engine::open_store("memory:"));
+  fermata::journal journal{
+      std::make_shared<fermata::detail::journal_impl>(store, "default", time, chance)};
+  fermata::worker worker{journal};
+  constexpr int runs = 24;
+  std::atomic<int> made = 0;
+  worker.serve(make_much, [&](int n) {
+    std::string text = mebibyte(n);
+    if (++made == 4) store->opened = false;  // what follows queues
+    if (made == runs) {
+      store->opened = true;
+      store->opened.notify_all();
+    }
+    return text;
+  });
+  worker.serve(much, have_much);
+
+  fermata::client client{journal};
+  std::vector<int> inputs(runs, 1);
+  auto started = client.start_many(much, inputs);
+  std::jthread works([&] { worker.run(); });
+  for (auto& run : started) CHECK(run.result(60s) == std::size_t{1} << 20);
+  worker.stop();
+
+  CHECK(store->most > (std::size_t{1} << 20) / 2);
+  CHECK(store->most < std::size_t{5} << 20);
+}
 
 TEST_CASE("what a worker says of its steps holds where neither call nor step says anything") {
   fermata::journal journal = fermata::open("memory:");

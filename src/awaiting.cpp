@@ -10,6 +10,8 @@
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
+#include <memory>
+#include <vector>
 
 namespace fermata::detail {
 
@@ -76,7 +78,7 @@ class journal_impl::waiter {
   bool wait(std::int64_t left_us) {
     if (left_us <= 0) return false;
     std::unique_lock lock(among_.mutex_);
-    changed_.wait_for(lock, std::chrono::microseconds(std::min(left_us, look_again_us)),
+    changed_->wait_for(lock, std::chrono::microseconds(std::min(left_us, look_again_us)),
                       [this] { return look_; });
     here_ = !look_ && among_.here_.contains(chain_);
     look_ = false;
@@ -93,11 +95,13 @@ class journal_impl::waiter {
 
   void look() {
     look_ = true;
-    changed_.notify_one();
+    changed_->notify_one();
   }
-  void tell(ending&& what) {
+  /// Who waits is woken by the caller, without the lock: it would wake up to wait for that.
+  std::shared_ptr<std::condition_variable> tell(ending&& what) {
     if (!told_) told_ = std::move(what);
-    look();
+    look_ = true;
+    return changed_;
   }
 
  private:
@@ -112,7 +116,8 @@ class journal_impl::waiter {
   engine::chain_id chain_;
   bool look_ = false;
   std::optional<ending> told_;
-  std::condition_variable changed_;
+  const std::shared_ptr<std::condition_variable> changed_ =
+      std::make_shared<std::condition_variable>();
 
   // Touched only by who waits.
   const ending* seen_ = nullptr;
@@ -128,10 +133,14 @@ void journal_impl::run_ended(const engine::chain_id& chain) {
 void journal_impl::run_ended(const engine::chain_id& chain, const engine::run_id& run,
                              engine::event&& last) {
   if (last.kind == engine::event_kind::run_continued) return run_ended(chain);
-  const std::lock_guard lock(mutex_);
-  here_.erase(chain);
-  const auto [from, to] = waiters_.equal_range(chain);
-  for (auto it = from; it != to; ++it) it->second->tell({run, last});
+  std::vector<std::shared_ptr<std::condition_variable>> told;
+  {
+    const std::lock_guard lock(mutex_);
+    here_.erase(chain);
+    const auto [from, to] = waiters_.equal_range(chain);
+    for (auto it = from; it != to; ++it) told.push_back(it->second->tell({run, last}));
+  }
+  for (const auto& who : told) who->notify_one();
 }
 
 void journal_impl::runs_may_have_ended() {

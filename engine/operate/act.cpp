@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Acts on open runs: pause, resume, and what a rescuer found.
+#include "engine/event/encode.hpp"
 #include "engine/operate/reopen.hpp"
 #include "engine/operate/taking.hpp"
 
@@ -34,7 +35,7 @@ std::string needs(attention what) {
   return fmt::format("isn't paused but {}; `fermata retry` goes on", text_of(what));
 }
 
-event blame_event(const blame& what) {
+event blame_event(const blame& what, const std::string& worker) {
   event found;
   found.kind = what.signal != 0 ? event_kind::attempt_crashed : event_kind::suspicion;
   found.operation = what.operation;
@@ -43,10 +44,29 @@ event blame_event(const blame& what) {
   details.set_number(what.attempt);
   details.set_signal(what.signal);
   details.set_backtrace(what.backtrace);
-  details.set_worker(what.worker);
+  details.set_worker(worker);
   details.set_step(what.step);
   details.set_alone(what.alone);
   return found;
+}
+
+/// Whether this death has been journaled, by a rescuer that was faster or one that got no further.
+absl::StatusOr<bool> told_before(const store& where, const run_id& run, const std::string& worker,
+                                 position_t last) {
+  constexpr position_t page = 256;  // it lies near the end
+  while (last > 0) {
+    const position_t first = last > page ? last - page + 1 : 1;
+    const auto some = where.read_events(run, first, last - first + 1);
+    if (!some.ok()) return some.status();
+    for (const encoded_event& stored : *some) {
+      const absl::StatusOr<event> e = decode_envelope(run, stored);
+      if (!e.ok()) continue;
+      const bool note = e->kind == event_kind::attempt_crashed || e->kind == event_kind::suspicion;
+      if (note && e->details.attempt().worker() == worker) return true;
+    }
+    last = first - 1;
+  }
+  return false;
 }
 
 }  // namespace
@@ -105,16 +125,24 @@ absl::Status reopen(store& where, const run_id& run, const act& by) {
   });
 }
 
-absl::Status journal_blame(store& where, const blame& what) {
-  return until_landed(where, what.run, [&]() -> absl::StatusOr<std::optional<append>> {
-    const absl::StatusOr<run_row> row = where.find_run(what.run);
+absl::Status journal_blame(store& where, const run_id& run, const worker_row& dead,
+                           const std::vector<blame>& found) {
+  const std::string worker = dead.id.text();
+  return until_landed(where, run, [&]() -> absl::StatusOr<std::optional<append>> {
+    const absl::StatusOr<run_row> row = where.find_run(run);
     if (absl::IsNotFound(row.status())) return std::optional<append>();
     if (!row.ok()) return row.status();
     const bool begun = row->state != run_state::waiting_to_start;
     if (!begun || ended(row->state)) return std::optional<append>();
-    absl::StatusOr<taking> taken = take(where, *row, fmt::format("worker {} died", what.worker));
+    absl::StatusOr<taking> taken = take(where, *row, fmt::format("worker {} died", worker));
     if (!taken.ok()) return taken.status();
-    taken->add(blame_event(what));
+    // What still is the dead worker's has no such note; what it let go of before, or lost, may.
+    if (row->owner != dead.row) {
+      const auto told = told_before(where, run, worker, taken->what().after);
+      if (!told.ok()) return told.status();
+      if (*told) return std::optional<append>();
+    }
+    for (const blame& one : found) taken->add(blame_event(one, worker));
     taken->what().make_ready = true;
     return std::move(taken->what());
   });

@@ -34,17 +34,18 @@ absl::StatusOr<run_id> retry(store& where, const run_id& run, const act& by, boo
 
 /// What a rescuer found in the black box of a dead worker.
 struct blame {
-  run_id run;
   std::string operation;  // empty: the workflow's own code
   std::string step;
   int attempt = 0;
   int signal = 0;  // 0: no attribution, a suspicion
   std::string backtrace;
-  std::string worker;  // wrk_…
   bool alone = false;
 };
-/// Journals `attempt_crashed` or `suspicion`. NOT_FOUND and ended runs are no error.
-absl::Status journal_blame(store& where, const blame& what);
+/// Journals an `attempt_crashed` or a `suspicion` for each, in one append that takes the run from
+/// `dead` and makes it ready: once for each death, whoever else tries or tried it. NOT_FOUND and
+/// ended runs are no error.
+absl::Status journal_blame(store& where, const run_id& run, const worker_row& dead,
+                           const std::vector<blame>& found);
 
 /// Ended parents: tells their children, a batch at a time. True when there may be more.
 absl::StatusOr<bool> close_children(store& where, std::size_t at_most);

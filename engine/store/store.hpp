@@ -43,7 +43,7 @@ struct store_counts {
 };
 
 struct store_info {
-  std::string kind;      // sqlite, memory, postgres
+  std::string kind;  // sqlite, memory, postgres
   std::string address;
   int schema_version = 0;
   int format_level = 1;
@@ -51,12 +51,6 @@ struct store_info {
   std::int64_t file_bytes = 0;
   std::int64_t wal_bytes = 0;
   std::string durability;  // "full", or the weaker mode's name
-};
-
-/// A worker that was found dead; its runs are ready work again.
-struct dead_worker {
-  worker_row worker;
-  std::vector<run_id> runs;
 };
 
 struct stored_event {
@@ -91,10 +85,14 @@ class store {
   /// `until` is CLOCK_BOOTTIME µs; 0 when it owns nothing: then the lease is taken back, unless it
   /// owns something after all. NOT_FOUND when it was marked dead.
   virtual absl::Status renew(std::int64_t worker, std::int64_t until) = 0;
-  /// Marks dead whoever lost its lock or lease, makes its runs ready with a higher epoch. `me` isn't
-  /// looked at.
-  virtual absl::StatusOr<std::vector<dead_worker>> rescue(std::int64_t me) = 0;
-  /// Cheap, no statement: has a worker of this host let go of its lock?
+  /// Marks dead whoever lost its lock or lease, in a transaction of its own: no append of it lands any
+  /// more. Gives these, and those marked before by a rescuer that got no further: all whose runs
+  /// nobody has released. `me` isn't looked at.
+  virtual absl::StatusOr<std::vector<worker_row>> rescue(std::int64_t me) = 0;
+  /// The second half, when its death is journaled: the runs that are still a dead worker's are ready
+  /// with a higher epoch, its slot is free. NOT_FOUND when it isn't dead, or another was faster.
+  virtual absl::StatusOr<std::vector<run_id>> release_dead(std::int64_t worker) = 0;
+  /// Cheap, no statement: has a worker of this host let go of its lock? True until it is released.
   virtual bool somebody_died(std::int64_t me) = 0;
   /// Gives back runs of a live worker: unowned, ready, epoch + 1. Empty: all of them.
   virtual absl::Status release(std::int64_t worker, const std::vector<run_id>& runs) = 0;
@@ -145,8 +143,8 @@ class store {
   /// Rows of live workers, and for a name that none of them serves the last one; by kind and name,
   /// the last registered last.
   virtual absl::StatusOr<std::vector<serving_row>> serving() const = 0;
-  virtual absl::StatusOr<std::optional<heartbeat_row>> heartbeat(const run_id& run,
-                                                                 std::string_view operation) const = 0;
+  virtual absl::StatusOr<std::optional<heartbeat_row>> heartbeat(
+      const run_id& run, std::string_view operation) const = 0;
   virtual absl::StatusOr<std::vector<log_line>> logs(const run_id& run,
                                                      std::size_t at_most) const = 0;
   virtual absl::StatusOr<store_counts> counts(std::string_view space) const = 0;
@@ -183,11 +181,11 @@ class store {
 
 /// How a store is opened.
 struct open_options {
-  bool create = true;      // a missing journal; `doctor`, `verify` and `sql` never do
-  bool migrate = false;    // an older schema is brought up to date (with a backup beside it)
+  bool create = true;    // a missing journal; `doctor`, `verify` and `sql` never do
+  bool migrate = false;  // an older schema is brought up to date (with a backup beside it)
   bool read_only = false;
-  std::shared_ptr<clock> time;    // empty: the real one
-  std::shared_ptr<random> chance; // empty: the real one
+  std::shared_ptr<clock> time;     // empty: the real one
+  std::shared_ptr<random> chance;  // empty: the real one
 };
 
 /// "sqlite:orders.db", "memory:" (a new one each time), "memory:NAME" (shared within the process).

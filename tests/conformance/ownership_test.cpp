@@ -41,24 +41,42 @@ TEST_CASE("workers get slots and rows of their own") {
   CHECK(scene.journal->workers()->size() == 2);
 }
 
-TEST_CASE("rescue makes a dead worker's runs ready, with a higher epoch") {
+TEST_CASE("rescue marks a worker dead, and leaves its runs to be blamed before they are released") {
   scene scene;
   const worker_row me = scene.join();
   other_process dying(scene);
-  const claimed run = scene.begin(dying.worker);
+  writer late(scene, scene.begin(dying.worker));
   scene.factory->kill(dying.handle, dying.worker.row);
 
   CHECK(scene.journal->somebody_died(me.row));
   const auto dead = scene.journal->rescue(me.row);
   REQUIRE(dead.ok());
   REQUIRE(dead->size() == 1);
-  CHECK((*dead)[0].worker.row == dying.worker.row);
-  CHECK((*dead)[0].worker.id == dying.worker.id);
-  REQUIRE((*dead)[0].runs.size() == 1);
-  CHECK((*dead)[0].runs[0] == run.run.run);
+  CHECK((*dead)[0].row == dying.worker.row);
+  CHECK((*dead)[0].id == dying.worker.id);
+  CHECK((*dead)[0].slot == dying.worker.slot);
+  CHECK((*dead)[0].dead);
+  CHECK(scene.row(late.run).owner == dying.worker.row);
+  CHECK(scene.claim(me).empty());
+  CHECK(late.land(late.next({step_completed("1")})) == landing::not_owner);
+}
+
+TEST_CASE("release_dead makes a dead worker's runs ready, with a higher epoch, and is done once") {
+  scene scene;
+  const worker_row me = scene.join();
+  other_process dying(scene);
+  const claimed run = scene.begin(dying.worker);
+  scene.factory->kill(dying.handle, dying.worker.row);
+  REQUIRE(scene.journal->rescue(me.row)->size() == 1);
+
+  const auto runs = scene.journal->release_dead(dying.worker.row);
+  REQUIRE(runs.ok());
+  REQUIRE(runs->size() == 1);
+  CHECK(runs->front() == run.run.run);
   CHECK(scene.row(run.run.run).owner == 0);
   CHECK(scene.row(run.run.run).epoch > run.run.epoch);
   CHECK_FALSE(scene.journal->somebody_died(me.row));
+  CHECK(absl::IsNotFound(scene.journal->release_dead(dying.worker.row).status()));
 
   const auto taken = scene.claim(me);
   REQUIRE(taken.size() == 1);
@@ -66,6 +84,35 @@ TEST_CASE("rescue makes a dead worker's runs ready, with a higher epoch") {
   CHECK_FALSE(taken[0].fresh);
   CHECK_FALSE(taken[0].mine_before);
   CHECK(scene.journal->rescue(me.row)->empty());
+}
+
+TEST_CASE("a dead worker whose rescuer dies, too, is found again; its slot isn't used before") {
+  scene scene;
+  const worker_row me = scene.join();
+  other_process dying(scene);
+  scene.begin(dying.worker);
+  other_process rescuer(scene);
+  scene.factory->kill(dying.handle, dying.worker.row);
+  REQUIRE(rescuer.handle->rescue(rescuer.worker.row)->size() == 1);
+  scene.factory->kill(rescuer.handle, rescuer.worker.row);
+
+  CHECK(scene.journal->somebody_died(me.row));
+  CHECK(scene.join().slot != dying.worker.slot);
+  const auto dead = scene.journal->rescue(me.row);
+  REQUIRE(dead.ok());
+  REQUIRE(dead->size() == 2);
+  for (const worker_row& one : *dead) CHECK(scene.journal->release_dead(one.row).ok());
+  CHECK(scene.claim(me).size() == 1);
+  CHECK_FALSE(scene.journal->somebody_died(me.row));
+}
+
+TEST_CASE("the runs of a worker that isn't dead aren't released as a dead one's") {
+  scene scene;
+  const worker_row me = scene.join();
+  const claimed run = scene.begin(me);
+
+  CHECK(absl::IsNotFound(scene.journal->release_dead(me.row).status()));
+  CHECK(scene.row(run.run.run).owner == me.row);
 }
 
 TEST_CASE("a worker whose lease ended is dead, and what it writes late is refused") {
@@ -94,6 +141,7 @@ TEST_CASE("a stale owner is refused after its run was taken by another") {
   writer late(scene, scene.begin(dying.worker));
   scene.factory->kill(dying.handle, dying.worker.row);
   CHECK(scene.journal->rescue(me.row)->size() == 1);
+  CHECK(scene.journal->release_dead(dying.worker.row)->size() == 1);
   const auto taken = scene.claim(me);
   REQUIRE(taken.size() == 1);
   writer now_mine(scene, taken[0]);
@@ -143,7 +191,7 @@ TEST_CASE("a claim gives the worker a lease") {
   const auto dead = scene.journal->rescue(other.row);
   REQUIRE(dead.ok());
   REQUIRE(dead->size() == 1);
-  CHECK((*dead)[0].worker.row == me.row);
+  CHECK((*dead)[0].row == me.row);
 }
 
 TEST_CASE("a lease is only taken back from a worker that owns nothing") {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The guard's thread: vouches for the loop, and looks after workers that can't.
+#include "engine/failpoint.hpp"
 #include "engine/limits.hpp"
 #include "engine/operate/operate.hpp"
 #include "engine/store/status.hpp"
@@ -11,7 +12,10 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
+#include <map>
+#include <vector>
 
 namespace fermata::runtime {
 
@@ -77,38 +81,76 @@ void session::renew() {
   host_->lease_until.compare_exchange_strong(held, INT64_MAX);
 }
 
+namespace {
+
+/// What its black box says, by run: whose thread died, else what went on then.
+std::map<engine::run_id, std::vector<engine::blame>> blames_of(
+    std::vector<black_box::entry>&& entries) {
+  auto is_guilty = [](const black_box::entry& e) { return e.signal != 0 || e.runaway; };
+  const bool attributed = std::any_of(entries.begin(), entries.end(), is_guilty);
+  std::map<engine::run_id, std::vector<engine::blame>> found;
+  for (black_box::entry& e : entries) {
+    if (attributed && !is_guilty(e)) continue;
+    if (!attributed && e.operation.empty()) continue;  // code that ran for a moment
+    found[e.run].push_back({.operation = std::move(e.operation),
+                            .step = std::move(e.step),
+                            .attempt = e.attempt,
+                            .signal = e.runaway ? SIGXCPU : e.signal,
+                            .backtrace = named_frames(e.backtrace),
+                            .alone = e.alone});
+  }
+  return found;
+}
+
+/// Whether trying again may help: the store can't be written just now.
+bool passes(const absl::Status& why) {
+  return absl::IsUnavailable(why) || absl::IsResourceExhausted(why);
+}
+
+}  // namespace
+
+/// Marked dead, blamed, released, in this order: whoever claims one of its runs sees what happened.
+/// A rescuer that dies in between is followed by another, which does the rest.
 void session::look_for_the_dead() {
   const std::int64_t steady = journal_.time().steady_now_us();
   look_next_ = steady + engine::limits::idle_poll_ms * 1000;
   auto dead = store_.rescue(me_.row);
   if (!dead.ok()) return complain(dead.status());
-  for (const engine::dead_worker& d : *dead) {
-    const std::string path = box_path(d.worker.slot);
-    std::string whose;
-    std::vector<black_box::entry> entries = black_box::read(path, &whose);
-    if (whose != d.worker.id.text()) entries.clear();
-    const bool attributed = std::any_of(entries.begin(), entries.end(),
-                                        [](const auto& e) { return e.signal != 0 || e.runaway; });
-    for (const black_box::entry& e : entries) {
-      const bool guilty = e.signal != 0 || e.runaway;
-      if (attributed && !guilty) continue;
-      if (!guilty && e.operation.empty()) continue;  // code that ran for a moment
-      engine::blame blame{.run = e.run,
-                          .operation = e.operation,
-                          .step = e.step,
-                          .attempt = e.attempt,
-                          .signal = e.runaway ? SIGXCPU : e.signal,
-                          .backtrace = named_frames(e.backtrace),
-                          .worker = d.worker.id.text(),
-                          .alone = e.alone};
-      if (auto done = engine::journal_blame(store_, blame); !done.ok())
-        log(level::warning, std::string(done.message()));
-    }
-    if (!whose.empty() && whose == d.worker.id.text() && d.worker.slot != me_.slot)
-      black_box::remove(path);
-    log(level::warning, fmt::format("worker {} (pid {}) is gone; {} of its runs go on",
-                                    d.worker.id.text(), d.worker.pid, d.runs.size()));
+  for (const engine::worker_row& d : *dead)
+    if (!settle_death(d)) look_next_ = steady;
+  if (!dead->empty() && loop_) loop_->poke();
+  look_after_others(steady);
+}
+
+/// False: it can't be written now.
+bool session::settle_death(const engine::worker_row& dead) {
+  engine::failpoint("rescue.marked");
+  const std::string path = box_path(dead.slot);
+  std::string whose;
+  std::vector<black_box::entry> entries = black_box::read(path, &whose);
+  const bool box_is_its = whose == dead.id.text();
+  if (!box_is_its) entries.clear();
+  for (const auto& [run, found] : blames_of(std::move(entries))) {
+    const absl::Status done = engine::journal_blame(store_, run, dead, found);
+    if (!done.ok()) complain(done);
+    if (passes(done)) return false;
   }
+  engine::failpoint("rescue.blamed");
+  // Before its slot is free for another worker's.
+  if (box_is_its) black_box::remove(path);
+  const auto runs = store_.release_dead(dead.row);
+  if (absl::IsNotFound(runs.status())) return true;  // another was faster
+  if (!runs.ok()) {
+    complain(runs.status());
+    return false;
+  }
+  log(level::warning,
+      fmt::format("worker {} (pid {}) is gone; its runs go on", dead.id.text(), dead.pid));
+  return true;
+}
+
+/// When the next lease may end; and what a worker that went away may have left half done.
+void session::look_after_others(std::int64_t steady) {
   auto others = store_.workers();
   if (others.ok())
     for (const engine::worker_row& w : *others) {
@@ -120,7 +162,6 @@ void session::look_for_the_dead() {
   // Left by a worker that went away after it had ended their parent.
   if (auto more = engine::close_children(store_, 256); more.ok() && *more) look_next_ = steady;
   journal_.runs_may_have_ended();
-  if (!dead->empty() && loop_) loop_->poke();
 }
 
 /// Workflow code runs for microseconds between awaits. What doesn't come back would hold every run

@@ -42,6 +42,8 @@ class session final : public loop_outside {
   void renew();
   void complain(const absl::Status& why);
   void look_for_the_dead();
+  bool settle_death(const engine::worker_row& dead);
+  void look_after_others(std::int64_t steady);
   void watch_code();
   std::string box_path(int slot) const;
 

@@ -26,8 +26,11 @@ class store_decorator : public engine::store {
   absl::Status renew(std::int64_t worker, std::int64_t until) override {
     return inner_->renew(worker, until);
   }
-  or_status<std::vector<engine::dead_worker>> rescue(std::int64_t me) override {
+  or_status<std::vector<engine::worker_row>> rescue(std::int64_t me) override {
     return inner_->rescue(me);
+  }
+  or_status<std::vector<engine::run_id>> release_dead(std::int64_t worker) override {
+    return inner_->release_dead(worker);
   }
   bool somebody_died(std::int64_t me) override { return inner_->somebody_died(me); }
   absl::Status release(std::int64_t worker, const std::vector<id>& runs) override {
@@ -67,7 +70,9 @@ class store_decorator : public engine::store {
     return inner_->read_events(run, from, n);
   }
   or_status<engine::head> read_head(const id& run) const override { return inner_->read_head(run); }
-  or_status<engine::run_row> find_run(const id& run) const override { return inner_->find_run(run); }
+  or_status<engine::run_row> find_run(const id& run) const override {
+    return inner_->find_run(run);
+  }
   or_status<engine::run_row> find_chain(const engine::chain_id& chain) const override {
     return inner_->find_chain(chain);
   }
@@ -122,7 +127,9 @@ class store_decorator : public engine::store {
   engine::time_us now() const override { return inner_->now(); }
   std::int64_t boot_now() const override { return inner_->boot_now(); }
   std::uint32_t wake_count() const override { return inner_->wake_count(); }
-  void wait(std::uint32_t seen, std::int64_t timeout_us) override { inner_->wait(seen, timeout_us); }
+  void wait(std::uint32_t seen, std::int64_t timeout_us) override {
+    inner_->wait(seen, timeout_us);
+  }
   void interrupt() override { inner_->interrupt(); }
 
  protected:

@@ -73,7 +73,8 @@ void kit::world::hire() {
   auto made = store->register_worker(who);
   detail::raise(made.status());
   worker_row_ = made->row;
-  (void)store->rescue(worker_row_);
+  if (auto dead = store->rescue(worker_row_); dead.ok())
+    for (const engine::worker_row& d : *dead) (void)store->release_dead(d.row);
   runtime::loop_options how;
   how.build = "test";
   how.evict_always = how_ == way::evicted;

@@ -66,7 +66,9 @@ struct key_record {
 struct worker_record {
   worker_row row;
   bool lock_free = false;  // its process is gone
+  bool released = false;   // dead, and its runs are ready work again
   bool alive() const { return !row.dead && !row.gone; }
+  bool settled() const { return released || row.gone; }
 };
 
 using served_name = std::pair<std::string, std::string>;  // (kind, name)

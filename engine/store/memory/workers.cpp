@@ -17,7 +17,7 @@ using memory::writing;
 int lowest_free_slot(const tables& data) {
   int slot = 0;
   const auto taken = [&](const auto& entry) {
-    return entry.second.alive() && entry.second.row.slot == slot;
+    return !entry.second.settled() && entry.second.row.slot == slot;
   };
   while (std::ranges::any_of(data.workers, taken)) ++slot;
   return slot;
@@ -40,7 +40,8 @@ std::vector<run_id> give_up_all(tables& data, std::int64_t worker, time_us now) 
 
 bool lost(const worker_record& worker, std::int64_t boot_now) {
   const std::int64_t lease = worker.row.lease_until;
-  return worker.alive() && (worker.lock_free || (lease != 0 && lease < boot_now));
+  return !worker.settled() &&
+         (worker.row.dead || worker.lock_free || (lease != 0 && lease < boot_now));
 }
 
 }  // namespace
@@ -79,24 +80,30 @@ absl::Status memory_store::renew(std::int64_t worker, std::int64_t until) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<dead_worker>> memory_store::rescue(std::int64_t me) {
+absl::StatusOr<std::vector<worker_row>> memory_store::rescue(std::int64_t me) {
   writing writing(*world_);
-  std::vector<dead_worker> found;
+  std::vector<worker_row> found;
   for (auto& [row, worker] : writing.data().workers) {
     if (row == me || !lost(worker, world_->time->boot_now_us())) continue;
     worker.row.dead = true;
     worker.row.lease_until = 0;
-    dead_worker dead{worker.row, give_up_all(writing.data(), row, writing.now())};
-    dead.worker.owned = static_cast<std::int64_t>(dead.runs.size());
-    found.push_back(std::move(dead));
+    found.push_back(worker.row);
   }
   return found;
+}
+
+absl::StatusOr<std::vector<run_id>> memory_store::release_dead(std::int64_t worker) {
+  writing writing(*world_);
+  worker_record* known = writing.data().find_worker(worker);
+  if (known == nullptr || !known->row.dead || std::exchange(known->released, true))
+    return no_worker(worker, "isn't dead, or was released");
+  return give_up_all(writing.data(), worker, writing.now());
 }
 
 bool memory_store::somebody_died(std::int64_t me) {
   const std::lock_guard lock(world_->mutex);
   return std::ranges::any_of(world_->data.workers, [&](const auto& entry) {
-    return entry.first != me && entry.second.alive() && entry.second.lock_free;
+    return entry.first != me && !entry.second.settled() && entry.second.lock_free;
   });
 }
 

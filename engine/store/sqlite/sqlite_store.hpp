@@ -35,7 +35,8 @@ class sqlite_store final : public store {
 
   absl::StatusOr<worker_row> register_worker(const worker_row& who) override;
   absl::Status renew(std::int64_t worker, std::int64_t until) override;
-  absl::StatusOr<std::vector<dead_worker>> rescue(std::int64_t me) override;
+  absl::StatusOr<std::vector<worker_row>> rescue(std::int64_t me) override;
+  absl::StatusOr<std::vector<run_id>> release_dead(std::int64_t worker) override;
   bool somebody_died(std::int64_t me) override;
   absl::Status release(std::int64_t worker, const std::vector<run_id>& runs) override;
   absl::Status leave(std::int64_t worker) override;

@@ -10,6 +10,7 @@
 
 #include <set>
 #include <utility>
+#include <vector>
 
 namespace fermata::engine {
 
@@ -87,34 +88,20 @@ const char* cause_of_death(sqlite::journal_file& file, const worker_row& worker,
 }
 
 /// Looked at again under the lock: it may have renewed. From here on no append of it can land.
-bool mark_dead(sqlite::journal_file& file, dead_worker& dead, const std::string& this_boot) {
+bool mark_dead(sqlite::journal_file& file, worker_row& worker, const std::string& this_boot) {
   return file.write(0, [&](turn& turn) {
     {
-      static const std::string sql = std::string(worker_columns) + "WHERE id = ?1";
+      static const std::string sql = std::string(worker_columns) + "WHERE id = ?1 AND released = 0";
       use row = turn.db.sql(sql.c_str());
-      if (!row.with(dead.worker.row).next()) return false;
-      dead.worker = read_worker(row);
+      if (!row.with(worker.row).next()) return false;
+      worker = read_worker(row);
     }
-    if (dead.worker.gone || cause_of_death(file, dead.worker, this_boot) == nullptr) return false;
+    if (worker.gone || cause_of_death(file, worker, this_boot) == nullptr) return false;
     turn.db.sql("UPDATE workers SET dead = 1, lease_until = NULL WHERE id = ?1")
-        .with(dead.worker.row)
+        .with(worker.row)
         .run();
-    return true;
-  });
-}
-
-/// In a transaction after the one that marked it. False: another rescuer was faster.
-bool take_runs_of(sqlite::journal_file& file, dead_worker& dead) {
-  return file.write(0, [&](turn& turn) {
-    const int first = turn.db.sql("UPDATE workers SET released = 1 WHERE id = ?1 AND released = 0")
-                          .with(dead.worker.row)
-                          .run();
-    if (first == 0) return false;
-    dead.runs = give_up_all(turn, dead.worker.row);
-    file.slots.clear(dead.worker.slot);
-    dead.worker.dead = true;
-    dead.worker.lease_until = 0;
-    dead.worker.owned = static_cast<std::int64_t>(dead.runs.size());
+    worker.dead = true;
+    worker.lease_until = 0;
     return true;
   });
 }
@@ -166,24 +153,37 @@ absl::Status sqlite_store::renew(std::int64_t worker, std::int64_t until) {
   });
 }
 
-absl::StatusOr<std::vector<dead_worker>> sqlite_store::rescue(std::int64_t me) {
-  using result = absl::StatusOr<std::vector<dead_worker>>;
+absl::StatusOr<std::vector<worker_row>> sqlite_store::rescue(std::int64_t me) {
+  using result = absl::StatusOr<std::vector<worker_row>>;
   return guarded<result>([&]() -> result {
-    std::vector<dead_worker> found;
+    std::vector<worker_row> found;
     const std::string this_boot = sqlite::boot_id();
     {
       const auto db = file_->read();
       for (worker_row& worker : unsettled(*db)) {
         if (worker.row != me && cause_of_death(*file_, worker, this_boot) != nullptr)
-          found.push_back({std::move(worker), {}});
+          found.push_back(std::move(worker));
       }
     }
-    std::vector<dead_worker> done;
-    for (dead_worker& dead : found) {
-      if (mark_dead(*file_, dead, this_boot) && take_runs_of(*file_, dead))
-        done.push_back(std::move(dead));
-    }
-    return done;
+    std::erase_if(found, [&](worker_row& worker) { return !mark_dead(*file_, worker, this_boot); });
+    return found;
+  });
+}
+
+absl::StatusOr<std::vector<run_id>> sqlite_store::release_dead(std::int64_t worker) {
+  using result = absl::StatusOr<std::vector<run_id>>;
+  return guarded<result>([&]() -> result {
+    return file_->write(0, [&](turn& turn) -> result {
+      {
+        use dead = turn.db.sql(
+            "UPDATE workers SET released = 1 WHERE id = ?1 AND dead = 1 AND released = 0 "
+            "RETURNING slot");
+        if (!dead.with(worker).next()) return no_worker(worker, "isn't dead, or was released");
+        file_->slots.clear(static_cast<int>(dead.integer(0)));
+        dead.next();
+      }
+      return give_up_all(turn, worker);
+    });
   });
 }
 

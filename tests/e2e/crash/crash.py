@@ -18,18 +18,23 @@ FERMATA, WORKER, CRASH_ME = sys.argv[1:4]
 GOOD = [f"good{n}" for n in range(12)]
 
 
-def keep_alive(at, settled):
-    """Starts the worker again whenever it dies, as systemd does. Gives how it died each time."""
+def keep_alive(at, settled, workers=1):
+    """Starts workers again whenever they die, as systemd does. Gives how they died each time."""
     deaths = []
 
+    def bury():
+        for dead in [one for one in at.workers if one.poll() is not None]:
+            at.workers.remove(dead)
+            deaths.append(-dead.returncode)
+
     def look():
-        if at.workers and at.workers[0].poll() is not None:
-            deaths.append(-at.workers.pop(0).returncode)
-        if not at.workers:
+        bury()
+        while len(at.workers) < workers:
             at.hire(WORKER)
         return settled()
 
     at.until(look)
+    bury()
     return deaths
 
 
@@ -77,6 +82,54 @@ def the_run_is_quarantined_and_the_others_go_on(at):
     for note in notes:
         assert note["details"]["signal"] == signal.SIGSEGV, note
         assert 100 < len(note["details"]["backtrace"]) < 8192, note
+
+
+def with_three_workers_alive_it_takes_no_more_deaths(at):
+    at.dismiss(at.hire(WORKER))
+    for key in [*GOOD[:6], "broken", *GOOD[6:]]:
+        start_unchecked(at, "make_thumbnail", key)
+    deaths = keep_alive(at, lambda: attention(at, "broken") == "quarantined", workers=3)
+    assert deaths == [signal.SIGSEGV] * 3, deaths
+    assert crashes_told(at, "broken") == 3
+    for key in GOOD:
+        assert at.result(key).strip() == f'"a thumbnail of {key} 80"'
+    assert "all is sound" in at("verify")
+
+
+def crashes_told(at, run):
+    kinds = [one["kind"] for one in at.json("show", run)["events"]]
+    return kinds.count("attempt_crashed")
+
+
+def a_rescuer_that_dies_is_followed_by_another(at):
+    if os.environ.get("FERMATA_HAS_FAILPOINTS") != "1":
+        return print("        (this build has no failpoints)")
+    elsewhere = [CRASH_ME, "--journal", at.journal, "--queue", "elsewhere"]
+    for place, told in (("rescue.marked", 0), ("rescue.blamed", 1)):
+        run = f"broken by {place}"
+        at.dismiss(at.hire(*elsewhere))
+        start_unchecked(at, "make_thumbnail", run)
+        victim = at.hire(WORKER)
+        at.until(lambda: victim.poll() == -signal.SIGSEGV)
+        at.workers.remove(victim)
+
+        at.env["FERMATA_FAILPOINT"] = f"{place}=kill"
+        rescuer = at.hire(*elsewhere)
+        del at.env["FERMATA_FAILPOINT"]
+        at.until(lambda: rescuer.poll() == -signal.SIGKILL)
+        at.workers.remove(rescuer)
+        assert crashes_told(at, run) == told
+
+        follower = at.hire(*elsewhere)
+        at.until(lambda: crashes_told(at, run) == 1)
+        (at.folder / "mended").touch()
+        healthy = at.hire(WORKER)
+        assert at.result(run).strip() == f'"a thumbnail of {run} 80"'
+        assert crashes_told(at, run) == 1
+        at.dismiss(healthy)
+        at.dismiss(follower)
+        (at.folder / "mended").unlink()
+    assert "all is sound" in at("verify")
 
 
 def retry_releases_it(at):
@@ -182,6 +235,8 @@ if __name__ == "__main__":
         FERMATA,
         [
             the_run_is_quarantined_and_the_others_go_on,
+            with_three_workers_alive_it_takes_no_more_deaths,
+            a_rescuer_that_dies_is_followed_by_another,
             retry_releases_it,
             a_crash_of_the_workflows_own_code_is_told_too,
             before_it_is_quarantined_it_says_how_the_last_attempt_died,

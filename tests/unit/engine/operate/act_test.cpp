@@ -154,27 +154,37 @@ TEST_CASE("what a rescuer found is journaled, and the run is ready again") {
   bench b;
   const run_id run = b.begin();
 
-  REQUIRE(journal_blame(*b.store, {.run = run,
-                                   .operation = "1",
-                                   .step = "ship",
-                                   .attempt = 1,
-                                   .signal = 11,
-                                   .worker = "wrk_1"})
-              .ok());
-  REQUIRE(journal_blame(*b.store, {.run = run,
-                                   .operation = "1",
-                                   .step = "ship",
-                                   .attempt = 1,
-                                   .worker = "wrk_1",
-                                   .alone = true})
+  worker_row dead = b.store->workers()->front();
+  REQUIRE(journal_blame(*b.store, run, dead,
+                        {{.operation = "1", .step = "ship", .attempt = 1, .signal = 11},
+                         {.operation = "2", .step = "bill", .attempt = 1, .alone = true}})
               .ok());
 
-  CHECK(b.told(run) == "run_started, owner_changed, attempt_crashed 1, owner_changed, suspicion 1");
+  CHECK(b.told(run) == "run_started, owner_changed, attempt_crashed 1, suspicion 2");
   CHECK(b.history(run)[2].details.attempt().signal() == 11);
-  CHECK(b.history(run)[4].details.attempt().alone());
+  CHECK(b.history(run)[2].details.attempt().worker() == dead.id.text());
+  CHECK(b.history(run)[3].details.attempt().alone());
+  CHECK(b.row(run).owner == 0);
   CHECK(b.store->counts("default")->ready == 1);
-  CHECK(journal_blame(*b.store, {.run = b.make_id()}).ok());
+  CHECK(journal_blame(*b.store, b.make_id(), dead, {{.operation = "1"}}).ok());
   CHECK(b.findings().empty());
+}
+
+TEST_CASE("a death is journaled once, however many rescuers tell it, and whoever has the run now") {
+  bench b;
+  const run_id run = b.begin();
+  const worker_row dead = b.store->workers()->front();
+  const std::vector<blame> found = {{.operation = "1", .step = "ship", .attempt = 1, .signal = 11}};
+  racing_store raced(*b.store, [&] { REQUIRE(journal_blame(*b.store, run, dead, found).ok()); });
+  raced.races = 1;
+  REQUIRE(journal_blame(raced, run, dead, found).ok());
+  CHECK(b.told(run) == "run_started, owner_changed, attempt_crashed 1");
+
+  b.worker = b.store->register_worker({}).value().row;
+  b.claim();
+  b.write(run, {timer_set("2", 1)});
+  REQUIRE(journal_blame(*b.store, run, dead, found).ok());
+  CHECK(b.told(run) == "run_started, owner_changed, attempt_crashed 1, timer_set 2");
 }
 
 TEST_CASE("children of an ended parent are told by their close policy") {

@@ -21,8 +21,11 @@ class passing_store : public store {
   absl::Status renew(std::int64_t worker, std::int64_t until) override {
     return inner_.renew(worker, until);
   }
-  absl::StatusOr<std::vector<dead_worker>> rescue(std::int64_t me) override {
+  absl::StatusOr<std::vector<worker_row>> rescue(std::int64_t me) override {
     return inner_.rescue(me);
+  }
+  absl::StatusOr<std::vector<run_id>> release_dead(std::int64_t worker) override {
+    return inner_.release_dead(worker);
   }
   bool somebody_died(std::int64_t me) override { return inner_.somebody_died(me); }
   absl::Status release(std::int64_t worker, const std::vector<run_id>& runs) override {

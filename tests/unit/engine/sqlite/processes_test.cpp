@@ -83,7 +83,7 @@ TEST_CASE("runs of a killed process are ready work at once; a stopped one keeps 
   const auto dead = journal->rescue(me->row);
   REQUIRE(dead.ok());
   REQUIRE(dead->size() == 1);
-  CHECK(dead->front().runs.size() == 1);
+  CHECK(journal->release_dead(dead->front().row)->size() == 1);
   CHECK_FALSE(journal->somebody_died(me->row));
   CHECK(journal->counts("default")->ready == 1);
 }

@@ -22,8 +22,9 @@ struct attempt_start {
   std::string undoes;  // key of the call it undoes
   int number = 1;
   payload input;
-  step_plan plan;           // its timeout already bounded by give_up_after
-  bool alone = false;       // suspected of killing its process: no other attempt beside it
+  step_plan plan;          // its timeout already bounded by give_up_after
+  bool alone = false;      // suspected of killing its process: no other attempt beside it
+  bool inherited = false;  // from the replayed history: an owner before may have tried it
   interned place;
 };
 

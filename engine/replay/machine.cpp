@@ -241,6 +241,7 @@ void machine::go_live() {
       if (ops_[s].is_work() && (!failing_ || ops_[s].undoes())) what(s);
   };
   each_step([this](slot s) {
+    ops_[s].step->inherited = true;
     const bool asks = ops_[s].step->plan.on_crash == 2 && vanished(ops_[s]);
     if (asks && !must_stop(ops_[s])) asks_people_ = s;
   });

@@ -74,14 +74,15 @@ struct step_state {
   bool noting = false;         // how its attempt ended is being written
   bool refused = false;        // this worker can't carry it out now
   bool started_noted = false;  // an attempt_started note has no end yet
-  int crashes = 0;            // attributed to this operation
-  int suspicions = 0;         // deaths without attribution, in a row
-  int suspicions_alone = 0;   // … while it was executed alone
-  time_us next_due = 0;       // of the next attempt
+  bool inherited = false;    // it stood in the replayed history: an owner before may have tried it
+  int crashes = 0;           // attributed to this operation
+  int suspicions = 0;        // deaths without attribution, in a row
+  int suspicions_alone = 0;  // … while it was executed alone
+  time_us next_due = 0;      // of the next attempt
   time_us first_started = 0;
   pb::failure last_failure;
-  std::string undoes;         // key of the call it undoes
-  std::uint64_t gate = 0;     // starts when so many of the machine's events have landed
+  std::string undoes;      // key of the call it undoes
+  std::uint64_t gate = 0;  // starts when so many of the machine's events have landed
 };
 
 /// What is known of a branch: the root, what spawn opened, a combinator.
@@ -108,11 +109,11 @@ struct operation {
   payload input;
   std::uint64_t input_hash = 0;
   time_us issued_at = 0;
-  time_us due = 0;            // of its timer; 0: none
+  time_us due = 0;  // of its timer; 0: none
   payload value;
   std::unique_ptr<pb::failure> why;
   run_id child;
-  int close_policy = 0;       // of the child
+  int close_policy = 0;  // of the child
   std::unique_ptr<step_state> step;
   std::unique_ptr<branch_state> inner;
 

@@ -50,7 +50,7 @@ class step_context {
   std::string_view run_id() const { return port_->run_id(); }
 
   /// Says that the step is alive and how far it got. Saved (at most once a second); the next
-  /// attempt finds it.
+  /// attempt finds it, also when this one's process dies.
   /// Throws: `cancelled` when the run was cancelled or taken over, so that the step can stop.
   template <recordable T>
   void heartbeat(const T& details) {

@@ -114,7 +114,10 @@ step_pool::task run_loop::task_of(active& run, std::shared_ptr<live_attempt> a) 
   a->begin_silence(steady);
   if (a->start().plan.heartbeat_timeout_ms > 0)
     check_by(steady + a->start().plan.heartbeat_timeout_ms * 1000);
-  if (a->attempt() > 1) {
+  // An attempt that its process didn't survive isn't counted. A fresh run's first ones have none
+  // before them: no statement for these.
+  const bool taken_over = a->start().inherited && run.row.epoch > 1;
+  if (a->attempt() > 1 || taken_over) {
     auto beat = store_.heartbeat(run.row.run, a->start().operation);
     if (beat.ok() && *beat) a->saved_beat = detail::to_sdk((*beat)->details);
   }

@@ -125,6 +125,7 @@ std::vector<attempt_start> machine::take_starts() {
     a.input = op.input;
     a.plan = op.step->plan;
     a.alone = op.step->suspicions >= limits::unattributed_to_isolate;
+    a.inherited = op.step->inherited;
     a.place = op.place;
     if (a.plan.give_up_after_ms > 0) {
       const std::int64_t left =
@@ -212,8 +213,8 @@ void machine::attempt_committed(slot s) {
 
 /// Late outcomes are refused: the operation is settled or abandoned, or has one under way.
 bool machine::takes_outcome(const operation& op) const {
-  return op.how == settled::pending && !op.answered && !mismatch_ && !ended_ &&
-         !end_produced_ && (!failing_ || op.undoes());
+  return op.how == settled::pending && !op.answered && !mismatch_ && !ended_ && !end_produced_ &&
+         (!failing_ || op.undoes());
 }
 
 void machine::attempt_ended(slot s, attempt_end&& end) {

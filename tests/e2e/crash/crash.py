@@ -165,6 +165,14 @@ def a_crash_of_the_workflows_own_code_is_told_too(at):
     assert at.result("a").strip() == '"a 80"'
 
 
+def what_a_killed_attempt_told_reaches_the_next(at):
+    at.dismiss(at.hire(WORKER))
+    at("start", "count", "42", "--key", "c", "--unchecked")
+    deaths = keep_alive(at, lambda: at.json("show", "c")["run"]["state"] == "completed")
+    assert deaths == [signal.SIGKILL], deaths
+    assert at.result("c").strip() == "42"
+
+
 def before_it_is_quarantined_it_says_how_the_last_attempt_died(at):
     worker = at.hire(WORKER)
     start_unchecked(at, "make_thumbnail", "broken")
@@ -239,6 +247,7 @@ if __name__ == "__main__":
             a_rescuer_that_dies_is_followed_by_another,
             retry_releases_it,
             a_crash_of_the_workflows_own_code_is_told_too,
+            what_a_killed_attempt_told_reaches_the_next,
             before_it_is_quarantined_it_says_how_the_last_attempt_died,
             on_crash_fail_hands_the_doubt_to_the_workflow_and_tries_nothing_again,
             on_crash_ask_waits_for_a_person_and_tries_again_when_told,

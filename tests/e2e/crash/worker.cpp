@@ -3,6 +3,7 @@
 // version that has them no more.
 #include <fermata/fermata.hpp>
 
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -16,6 +17,9 @@ constexpr fermata::workflow<std::string(std::string)> pay_or_fail{"pay_or_fail"}
 constexpr fermata::workflow<std::string(std::string)> pay_or_ask{"pay_or_ask"};
 constexpr fermata::workflow<std::string(std::string)> make_thumbnail{"make_thumbnail"};
 constexpr fermata::workflow<std::string(std::string)> crash_outside{"crash_outside"};
+
+constexpr fermata::step<int(int)> count_to{"count_to"};
+constexpr fermata::workflow<int(int)> count{"count"};
 
 struct picture_header {
   char magic[16];
@@ -73,6 +77,18 @@ fermata::task<std::string> run_crash_outside(fermata::context& ctx, std::string 
   co_return pixels;
 }
 
+/// Dies when it has told how far it got; the next attempt goes on from there.
+int count_up(int last, fermata::step_context& attempt) {
+  if (const auto before = attempt.last_heartbeat<int>()) return *before + 1;
+  attempt.heartbeat(last - 1);
+  std::raise(SIGKILL);
+  return 0;
+}
+
+fermata::task<int> run_count(fermata::context& ctx, int last) {
+  co_return co_await ctx.call(count_to, last);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -81,7 +97,9 @@ int main(int argc, char** argv) {
   worker.serve(pay, transfer);
   worker.serve(pay_or_fail, pay_once);
   worker.serve(pay_or_ask, pay_and_ask);
+  worker.serve(count_to, count_up);
   worker.serve(make_thumbnail, shrink);
+  worker.serve(count, run_count);
   worker.serve(crash_outside, run_crash_outside);
   return fermata::main(worker, argc, argv);
 }

@@ -29,7 +29,8 @@ plan read_plan() {
   plan made;
   made.name = std::string(whole.substr(0, equals));
   if (equals != whole.npos) made.act = std::string(whole.substr(equals + 1, at - equals - 1));
-  if (at != whole.npos) std::from_chars(whole.data() + at + 1, whole.data() + whole.size(), made.at);
+  if (at != whole.npos)
+    std::from_chars(whole.data() + at + 1, whole.data() + whole.size(), made.at);
   return made;
 }
 
@@ -44,12 +45,23 @@ void failpoint(std::string_view name) {
   if (wanted.act == "exit") ::_exit(70);
 }
 
+std::int64_t bound(std::string_view name, std::int64_t usual) {
+  const char* text = std::getenv("FERMATA_BOUND");
+  if (text == nullptr) return usual;
+  const std::string_view whole = text;
+  const std::size_t equals = whole.find('=');
+  if (equals == whole.npos || whole.substr(0, equals) != name) return usual;
+  std::from_chars(whole.data() + equals + 1, whole.data() + whole.size(), usual);
+  return usual;
+}
+
 }  // namespace fermata::engine
 
 #else
 
 namespace fermata::engine {
 void failpoint(std::string_view) {}
+std::int64_t bound(std::string_view, std::int64_t usual) { return usual; }
 }  // namespace fermata::engine
 
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <string_view>
 
 namespace fermata::engine {
@@ -11,5 +12,10 @@ namespace fermata::engine {
 /// builds the function is empty.
 /// Threads: any.
 void failpoint(std::string_view name);
+
+/// A bound of `limits` that a test has made another: FERMATA_BOUND="runaway_code_ms=2000"; `usual` in
+/// release builds.
+/// Threads: any.
+std::int64_t bound(std::string_view name, std::int64_t usual);
 
 }  // namespace fermata::engine

@@ -71,10 +71,9 @@ void live_run::wake_settled() {
     for (std::size_t i = 0; i < waiting_.size();) {
       waiting& w = waiting_[i];
       const bool touched =
-          cancelled_branch
-              ? std::any_of(w.on.begin(), w.on.end(),
-                            [&](slot s) { return machine_.refuses(w.who->branch, s); })
-              : std::find(w.on.begin(), w.on.end(), op) != w.on.end();
+          cancelled_branch ? std::any_of(w.on.begin(), w.on.end(),
+                                         [&](slot s) { return machine_.refuses(w.who->branch, s); })
+                           : std::find(w.on.begin(), w.on.end(), op) != w.on.end();
       if (!touched) {
         ++i;
         continue;
@@ -179,7 +178,10 @@ slot live_run::issue(request&& what) {
   FERMATA_CHECK(!evicting_, "{}: a destructor called the context while its run left memory",
                 place_of(what.where).str());
   check(what);
-  const slot op = machine_.ask(branch(), translate(what));
+  engine::request ask = translate(what);
+  asked_at_ = &ask.place.str();
+  if (tell_ != nullptr) tell_->store(asked_at_, std::memory_order_relaxed);
+  const slot op = machine_.ask(branch(), std::move(ask));
   if (what.body)
     local_.made().bodies[op] = {std::move(what.body), std::string(what.database), what.result, {}};
   return op;
@@ -214,9 +216,7 @@ result_view live_run::look(slot op) const {
   return view;
 }
 
-bool live_run::settled(slot op) const {
-  return machine_.look(op).how != engine::settled::pending;
-}
+bool live_run::settled(slot op) const { return machine_.look(op).how != engine::settled::pending; }
 bool live_run::refuses(slot op) const { return machine_.refuses(branch(), op); }
 
 void live_run::cancel(slot op, location) { machine_.cancel(op); }
@@ -279,9 +279,8 @@ void live_run::gone(promise_base& who) noexcept {
 
 void live_run::undecodable(slot op, std::string_view why) noexcept {
   const engine::operation& what = machine_.look(op);
-  const std::string subject =
-      op == 0 ? "the input of workflow '" + machine_.workflow() + "'"
-              : "the result of " + engine::describe(what.kind, what.name);
+  const std::string subject = op == 0 ? "the input of workflow '" + machine_.workflow() + "'"
+                                      : "the result of " + engine::describe(what.kind, what.name);
   machine_.undecodable(subject + " can't be read: " + std::string(why), what.place.str());
 }
 
@@ -324,8 +323,8 @@ void live_run::status(std::string_view text) {
 void live_run::log(level how, std::string_view text, location where) {
   ++ordinal_;
   if (position_ < machine_.history_end() || over()) return;
-  lines_.push_back({how, std::string(text.substr(0, engine::limits::log_line_max)),
-                    place_of(where), position_, ordinal_});
+  lines_.push_back({how, std::string(text.substr(0, engine::limits::log_line_max)), place_of(where),
+                    position_, ordinal_});
 }
 
 time_point live_run::now() const { return instant(machine_.now()); }

@@ -9,6 +9,7 @@
 
 #include <absl/container/flat_hash_map.h>
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <optional>
@@ -58,6 +59,11 @@ class live_run final : public run_port {
   /// gate when its frame is gone.
   local_op begin_body(slot op);
   std::string_view database_of(slot op) const { return local_->bodies.at(op).database; }
+  /// Where the code asked for something last, "orders.cpp:41"; null: it hasn't yet. The text stays for
+  /// the life of the process.
+  const std::string* asked_at() const noexcept { return asked_at_; }
+  /// Each change of it is told here, for another thread that reads it while the code runs.
+  void tell_asked_at(std::atomic<const std::string*>& where) noexcept { tell_ = &where; }
   /// Bodies that refer to this run's frames run or are about to: it can't be evicted.
   bool pinned();
 
@@ -128,6 +134,8 @@ class live_run final : public run_port {
   mutable absl::flat_hash_map<slot, std::unique_ptr<failure>> failures_;
   std::optional<std::string> status_;
   std::vector<line> lines_;
+  const std::string* asked_at_ = nullptr;
+  std::atomic<const std::string*>* tell_ = nullptr;
   engine::position_t position_ = 0;
   int ordinal_ = 0;
   bool evicting_ = false;

@@ -201,7 +201,7 @@ std::unique_ptr<black_box> black_box::open(const std::string& path, std::string_
 
 std::vector<black_box::entry> black_box::read(const std::string& path, std::string* worker) {
   const descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  struct stat about {};
+  struct stat about{};
   if (file < 0 || ::fstat(file, &about) != 0) return {};
   const auto size = static_cast<std::size_t>(about.st_size);
   if (size < sizeof(header)) return {};

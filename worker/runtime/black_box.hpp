@@ -32,7 +32,7 @@ class black_box {
     // A line a frame, "liborders.so+0x1a2b [build id]", innermost first; before them, for an access
     // to memory, "fault at address 0x10".
     std::string backtrace;
-    bool runaway = false;    // marked by the guard
+    bool runaway = false;  // marked by the guard
   };
 
   /// Makes (or overwrites) the file. `slots`: how many things go on at once. `time`: null is the

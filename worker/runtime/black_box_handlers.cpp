@@ -79,12 +79,12 @@ void write_down(int signal, const siginfo_t& info, const void* context) {
 
 void on_signal(int signal, siginfo_t* info, void* context) {
   write_down(signal, *info, context);
-  struct sigaction by_default {};
+  struct sigaction by_default{};
   by_default.sa_handler = SIG_DFL;
   ::sigaction(signal, &by_default, nullptr);
   // Blocked while we are here, it comes when we return: with its own address, for the core dump.
-  const long sent = ::syscall(SYS_rt_tgsigqueueinfo, ::getpid(), ::syscall(SYS_gettid), signal,
-                              info);
+  const long sent =
+      ::syscall(SYS_rt_tgsigqueueinfo, ::getpid(), ::syscall(SYS_gettid), signal, info);
   if (sent != 0) ::raise(signal);
 }
 
@@ -164,7 +164,7 @@ void black_box::install_handlers() {
     void* warm_up[4];
     ::backtrace(warm_up, 4);  // loads the unwinder, which allocates
     note_modules();
-    struct sigaction ours {};
+    struct sigaction ours{};
     ours.sa_sigaction = on_signal;
     ours.sa_flags = SA_SIGINFO | SA_ONSTACK;
     sigemptyset(&ours.sa_mask);

@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <csignal>
 #include <map>
+#include <utility>
 #include <vector>
 
 namespace fermata::runtime {
@@ -36,19 +37,50 @@ void session::complain(const absl::Status& why) {
   log(level::warning, text);
 }
 
+/// A second, less when code that runs just now will be slow before.
+std::int64_t session::until_next_look() const {
+  const std::int64_t since = loop_->code_since();
+  if (since == 0) return tick_us;
+  const std::int64_t slow_at = since + engine::limits::slow_code_ms * 1000;
+  const std::int64_t left = slow_at - journal_.time().steady_now_us();
+  return left > 0 ? std::min(left, tick_us) : tick_us;
+}
+
 void session::guard() {
   ::pthread_setname_np(::pthread_self(), "fermata-guard");
   std::unique_lock lock(guard_mutex_);
   while (!guard_over_) {
-    guard_stop_.wait_for(lock, std::chrono::microseconds(tick_us), [this] { return guard_over_; });
+    guard_stop_.wait_for(lock, std::chrono::microseconds(until_next_look()),
+                         [this] { return guard_over_; });
     if (guard_over_) break;
     lock.unlock();
     watch_code();
-    renew();
+    if (vouches()) renew();
     const std::int64_t now = journal_.time().steady_now_us();
     if (now >= look_next_ || store_.somebody_died(me_.row)) look_for_the_dead();
     lock.lock();
   }
+}
+
+/// Whether the loop has got on since the last look, or has reason to rest: it sleeps and nothing is
+/// there for it, or it is in the code of a run, which is watched by itself. A loop in a commit that
+/// takes long holds the store, so that a renewal would wait, too; one whose commits are refused, as on
+/// a full disk, tries them again and again and so gets on.
+bool session::vouches() {
+  const std::int64_t now = journal_.time().steady_now_us();
+  const std::uint64_t advanced = loop_->advanced();
+  const bool rests = loop_->code_since() != 0 || (asleep_.load() && !loop_->has_mail());
+  if (std::exchange(advanced_, advanced) != advanced || rests) {
+    vouched_ = now;
+    return true;
+  }
+  if (vouched_ != 0 && now - vouched_ > engine::limits::renew_ms * 1000) {
+    log(level::error,
+        "the run loop doesn't get on: this worker's lease isn't renewed, and its runs "
+        "go to other workers when it ends");
+    vouched_ = 0;  // said
+  }
+  return false;
 }
 
 /// While it owns runs, every third of a lease; silent otherwise. A claim sets the lease by itself, so
@@ -167,22 +199,37 @@ void session::look_after_others(std::int64_t steady) {
 /// Workflow code runs for microseconds between awaits. What doesn't come back would hold every run
 /// of this worker.
 void session::watch_code() {
+  static const std::int64_t runaway_ms =
+      engine::bound("runaway_code_ms", engine::limits::runaway_code_ms);
   const std::int64_t since = loop_->code_since();
   if (since == 0) return;
   const std::int64_t ran = journal_.time().steady_now_us() - since;
   if (ran < engine::limits::slow_code_ms * 1000) return;
-  const engine::run_id run = loop_->code_run();
+  const run_loop::code_here code = loop_->code();
+  if (loop_->code_since() != since) return;  // it came back meanwhile
+  const std::string from =
+      code.asked_at == nullptr ? "from its beginning" : "after " + *code.asked_at;
   if (complained_ != since)
-    log(level::warning, fmt::format("the code of run {} has run for {} ms without awaiting; slow "
-                                    "work belongs into a step",
-                                    run.text(), ran / 1000));
+    log(level::warning,
+        fmt::format("the code of run {} {} has run for {} ms without awaiting; slow "
+                    "work belongs into a step",
+                    code.run.text(), from, ran / 1000));
   complained_ = since;
-  if (ran < engine::limits::runaway_code_ms * 1000) return;
+  if (ran < runaway_ms * 1000) return;
   log(level::error,
-      fmt::format("the code of run {} didn't come back for {} s; this worker hands its "
-                  "other runs back and ends",
-                  run.text(), ran / 1'000'000));
-  if (box_) box_->mark_runaway(loop_->code_slot());
+      fmt::format("the code of run {} {} didn't come back for {} s; this worker hands "
+                  "its other runs back and ends",
+                  code.run.text(), from, ran / 1'000'000));
+  end_for(code);
+}
+
+/// Blamed before it is handed back with the others. What fails here is done by a rescuer, who finds
+/// the mark in the black box.
+void session::end_for(const run_loop::code_here& code) {
+  if (box_) box_->mark_runaway(code.slot);
+  const engine::blame what{.step = code.workflow.str(), .signal = SIGXCPU};
+  const bool told = engine::journal_blame(store_, code.run, me_, {what}).ok();
+  if (told && store_.leave(me_.row).ok() && box_) black_box::remove(box_path(me_.slot));
   ::_exit(runaway_exit);
 }
 

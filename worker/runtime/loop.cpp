@@ -75,16 +75,18 @@ void run_loop::admission_failed(const engine::start_item& item) noexcept {
   asked_.erase(item.request.run);
 }
 
-engine::run_id run_loop::code_run() const {
+run_loop::code_here run_loop::code() const {
   const std::lock_guard lock(mutex_);
-  return code_run_;
+  return {code_run_, code_workflow_, code_asked_at_.load(), code_slot_.load()};
 }
+
+bool run_loop::has_mail() const { return !mail_->empty(); }
 
 // ---- on the loop's thread ----
 
 std::int64_t run_loop::turn() {
-  turns_.fetch_add(1, std::memory_order_relaxed);
   for (bool moved = true; moved;) {
+    got_on();
     now_ = store_.now();
     moved = read_mail();
     send_again();

@@ -74,11 +74,21 @@ class run_loop final : public detail::local_worker {
   std::int64_t first_due() const;
   std::int64_t last_due() const;
   std::size_t attempts() const noexcept { return running_.size(); }
-  /// Where the loop's thread is: since when it runs code of which run (steady µs; 0: none).
+  /// Since when the loop's thread runs code without coming back to the loop (steady µs; 0: it
+  /// doesn't). The code that is run for an event is over before that of the next.
   std::int64_t code_since() const noexcept { return code_since_.load(); }
-  engine::run_id code_run() const;
-  int code_slot() const noexcept { return code_slot_.load(); }
-  std::uint64_t turns() const noexcept { return turns_.load(); }
+  /// Whose code that is.
+  struct code_here {
+    engine::run_id run;
+    engine::interned workflow;
+    const std::string* asked_at = nullptr;  // it went on from there; null: from its beginning
+    int slot = -1;                          // in the black box
+  };
+  code_here code() const;
+  /// Rises as long as the loop gets on: with each round of a turn, and with each run in it.
+  std::uint64_t advanced() const noexcept { return advanced_.load(std::memory_order_relaxed); }
+  /// Something waits for the loop's thread.
+  bool has_mail() const;
 
   // local_worker
   bool admit(engine::start_item& item) override;
@@ -182,6 +192,7 @@ class run_loop final : public detail::local_worker {
       std::variant<attempt_done, std::unique_ptr<commit_answer>, std::unique_ptr<admission>>;
 
   // loop.cpp
+  void got_on() noexcept { advanced_.fetch_add(1, std::memory_order_relaxed); }
   void post(mail&& what);
   bool read_mail();
   bool advance_dirty();
@@ -209,6 +220,7 @@ class run_loop final : public detail::local_worker {
   std::string report_of(const active& run) const;
   void quarantine(active& run, std::string_view what);
   void run_code(active& run, const std::function<void(detail::live_run&)>& what);
+  void deliver_all(detail::live_run& live, std::vector<engine::event>& events);
   void block(active& run, engine::attention why, std::string report);
   void advance(active& run);
 
@@ -294,11 +306,13 @@ class run_loop final : public detail::local_worker {
   std::atomic<int> reserved_ = 0;
   std::atomic<std::int64_t> code_since_ = 0;
   std::atomic<int> code_slot_ = -1;
-  std::atomic<std::uint64_t> turns_ = 0;
+  std::atomic<const std::string*> code_asked_at_ = nullptr;
+  std::atomic<std::uint64_t> advanced_ = 0;
 
   // Guarded by mutex_.
   mutable std::mutex mutex_;
   engine::run_id code_run_;
+  engine::interned code_workflow_;
   std::unordered_map<engine::run_id, std::int64_t> asked_;  // admissions under way, since boot
 };
 

@@ -146,9 +146,7 @@ void run_loop::deliver(active& run) {
       forget(run.row.run);
     return;
   }
-  run_code(run, [&](detail::live_run& live) {
-    for (engine::event& e : sent->events) live.deliver(std::move(e));
-  });
+  run_code(run, [&](detail::live_run& live) { deliver_all(live, sent->events); });
   spare_sent_.give(std::move(sent));
   if (run.owned) mark(run);
 }

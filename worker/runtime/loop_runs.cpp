@@ -41,10 +41,25 @@ void run_loop::run_code(active& run, const std::function<void(detail::live_run&)
   {
     const std::lock_guard lock(mutex_);
     code_run_ = run.row.run;
+    code_workflow_ = run.row.workflow;
+    code_asked_at_ = run.live->asked_at();
   }
+  got_on();
   const inside_code here(code_since_, code_slot_, host_->box(), journal_.time().steady_now_us(),
                          run.row.run, run.row.workflow.str());
   what(*run.live);
+}
+
+/// However many there are: what is watched is the code that runs for one of them.
+void run_loop::deliver_all(detail::live_run& live, std::vector<engine::event>& events) {
+  bool first = true;
+  for (engine::event& e : events) {
+    if (!std::exchange(first, false)) {
+      code_since_ = journal_.time().steady_now_us();
+      got_on();
+    }
+    live.deliver(std::move(e));
+  }
 }
 
 run_loop::active& run_loop::place_for(const engine::run_row& row) {
@@ -116,6 +131,7 @@ bool run_loop::make_live(active& run) {
   run.unserved = 0;
   run.live =
       std::make_unique<detail::live_run>(std::move(options), entry->function, options_.defaults);
+  run.live->tell_asked_at(code_asked_at_);
   return true;
 }
 
@@ -139,6 +155,7 @@ bool run_loop::load(active& run) {
   std::vector<engine::event> history;
   history.reserve(std::min<std::size_t>(run.head.position, page));  // what a damaged row says
   while (history.size() < run.head.position) {
+    got_on();
     auto some = store_.read_events(run.row.run, history.size() + 1, page);
     if (absl::IsDataLoss(some.status())) return damaged(run, std::string(some.status().message()));
     if (!some.ok()) {
@@ -183,7 +200,7 @@ bool run_loop::replay(active& run, std::vector<engine::event>&& history) {
     return false;
   }
   run_code(run, [&](detail::live_run& live) {
-    for (engine::event& e : history) live.deliver(std::move(e));
+    deliver_all(live, history);
     machine.set_time(now_);
     for (auto& [operation, a] : run.attempts) {
       a->slot = machine.slot_of(operation);

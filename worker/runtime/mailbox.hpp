@@ -25,6 +25,10 @@ class mailbox {
     const std::lock_guard lock(mutex_);
     letters_.swap(into);
   }
+  bool empty() const {
+    const std::lock_guard lock(mutex_);
+    return letters_.empty();
+  }
   void close() {
     std::vector<Letter> dropped;
     const std::lock_guard lock(mutex_);
@@ -33,7 +37,7 @@ class mailbox {
   }
 
  private:
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::vector<Letter> letters_;
   bool closed_ = false;
 };

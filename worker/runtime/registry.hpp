@@ -39,9 +39,7 @@ class registry final : public detail::worker_port {
     return look(workflows_, name);
   }
   /// Null: not connected. An empty connector: tables in the journal's own database.
-  const detail::connector* database(std::string_view name) const {
-    return look(databases_, name);
-  }
+  const detail::connector* database(std::string_view name) const { return look(databases_, name); }
   const auto& steps() const noexcept { return steps_; }
   const auto& workflows() const noexcept { return workflows_; }
   std::vector<std::string> workflow_names() const {

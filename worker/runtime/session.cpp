@@ -128,7 +128,7 @@ bool session::run() {
   guard_ = std::thread([this] { guard(); });
   while (stopping_.load() == 0 && !dead_.load()) {
     const std::int64_t due = loop_->turn();
-    if (stopping_.load() == 0 && !dead_.load()) bell_->sleep_until(due);
+    if (stopping_.load() == 0 && !dead_.load()) sleep_until(due);
   }
   loop_->stop_claiming();
   if (dead_.load())
@@ -152,6 +152,12 @@ bool session::run() {
   return !dead_.load() || stopping_.load() != 0;
 }
 
+void session::sleep_until(std::int64_t steady_us) noexcept {
+  asleep_ = true;
+  bell_->sleep_until(steady_us);
+  asleep_ = false;
+}
+
 void session::drain() {
   const std::int64_t begun = journal_.time().steady_now_us();
   const std::int64_t patience = drain_grace_.count() * 1000;
@@ -165,7 +171,7 @@ void session::drain() {
     if (stopping_.load() >= 2 || now - begun >= patience + 1'000'000) break;
     (void)loop_->turn();
     if (loop_->idle() && loop_->attempts() == 0) break;
-    bell_->sleep_until(now + 50'000);
+    sleep_until(now + 50'000);
   }
 }
 

@@ -36,6 +36,7 @@ class session final : public loop_outside {
  private:
   void enter_store(const worker_options& options);
   void put_serving();
+  void sleep_until(std::int64_t steady_us) noexcept;
   void drain();
   // guard.cpp
   void guard();
@@ -45,6 +46,9 @@ class session final : public loop_outside {
   bool settle_death(const engine::worker_row& dead);
   void look_after_others(std::int64_t steady);
   void watch_code();
+  [[noreturn]] void end_for(const run_loop::code_here& code);
+  bool vouches();
+  std::int64_t until_next_look() const;
   std::string box_path(int slot) const;
 
   // Set once.
@@ -62,10 +66,13 @@ class session final : public loop_outside {
   const std::shared_ptr<bell> bell_;
   const stop_request& stopping_;
   std::atomic<bool> dead_ = false;
+  std::atomic<bool> asleep_ = false;  // the loop's thread, until something is due or it is woken
 
   // Touched only by the guard's thread.
   std::int64_t renewed_ = 0;       // boot time
   std::int64_t look_next_ = 0;     // steady
+  std::uint64_t advanced_ = 0;     // of the loop, when it was looked at last
+  std::int64_t vouched_ = 0;       // steady
   std::int64_t complained_ = 0;    // code_since that was logged
   std::string trouble_;            // with the store, as it was logged
   std::int64_t trouble_said_ = 0;  // steady

@@ -73,9 +73,9 @@ class step_pool::impl : public std::enable_shared_from_this<impl> {
   std::size_t threads() const noexcept { return threads_; }
 
  private:
-  static constexpr std::int64_t short_us = 30;   // a hand-over costs about as much
+  static constexpr std::int64_t short_us = 30;  // a hand-over costs about as much
   static constexpr std::int64_t look_on_us = 100;
-  static constexpr std::uint64_t got_on = 4;     // tasks begun meanwhile
+  static constexpr std::uint64_t got_on = 4;  // tasks begun meanwhile
 
   struct seat {
     std::thread thread;
@@ -173,10 +173,10 @@ class step_pool::impl : public std::enable_shared_from_this<impl> {
   std::vector<std::shared_ptr<seat>> seats_;
   std::size_t started_ = 0;
   std::size_t idle_ = 0;
-  std::size_t busy_ = 0;        // threads with a task
-  std::uint64_t begun_ = 0;     // tasks
+  std::size_t busy_ = 0;                  // threads with a task
+  std::uint64_t begun_ = 0;               // tasks
   std::int64_t usual_us_ = 4 * short_us;  // what a task has taken lately, up to this
-  bool waking_ = false;  // somebody was woken or started and hasn't come up yet
+  bool waking_ = false;                   // somebody was woken or started and hasn't come up yet
   bool stopping_ = false;
 };
 

@@ -162,6 +162,12 @@ struct heartbeat_row {
   payload details;
 };
 
+/// One cell of an answer to a read-only SQL statement.
+struct sql_value {
+  enum class kind : std::uint8_t { null, integer, real, text, blob } is = kind::text;
+  std::string text;  // of a blob: its bytes
+};
+
 /// Where a run's journal ends.
 struct head {
   position_t position = 0;

@@ -152,12 +152,12 @@ class store {
   /// Events of all runs after an opaque cursor, in the store's own order; 0 begins.
   virtual absl::StatusOr<std::vector<stored_event>> changes(std::uint64_t after,
                                                             std::size_t at_most) const = 0;
-  /// Rows of a read-only SQL statement as text, for `fermata sql`. First the column names.
+  /// Rows of a read-only SQL statement, for `fermata sql`. First the column names.
   /// Payloads that aren't revealed are shown by the views alone, which hide sensitive ones; a
   /// statement that reads them elsewhere is INVALID_ARGUMENT.
   virtual absl::Status query(
       std::string_view sql, payloads shown,
-      const std::function<bool(const std::vector<std::string>&)>& row) const = 0;
+      const std::function<bool(const std::vector<sql_value>&)>& row) const = 0;
 
   // ---- care ----
 

@@ -119,7 +119,7 @@ class store_decorator : public engine::store {
   }
   absl::Status query(
       std::string_view sql, engine::payloads shown,
-      const std::function<bool(const std::vector<std::string>&)>& row) const override {
+      const std::function<bool(const std::vector<engine::sql_value>&)>& row) const override {
     return inner_->query(sql, shown, row);
   }
   or_status<std::vector<std::string>> check_pages() const override { return inner_->check_pages(); }

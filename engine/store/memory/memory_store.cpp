@@ -101,7 +101,7 @@ absl::Status memory_store::backup(const std::string& path) const {
 }
 
 absl::Status memory_store::query(
-    std::string_view, payloads, const std::function<bool(const std::vector<std::string>&)>&) const {
+    std::string_view, payloads, const std::function<bool(const std::vector<sql_value>&)>&) const {
   return coded(absl::StatusCode::kFailedPrecondition, "FER-2104",
                "a journal in memory has no SQL; open it as sqlite:FILE to ask it in SQL");
 }

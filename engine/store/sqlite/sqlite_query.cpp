@@ -112,22 +112,46 @@ absl::Status not_shown(std::string_view column) {
                            column));
 }
 
+sql_value value_at(sqlite3_stmt* statement, int column) {
+  sql_value value;
+  const void* bytes = nullptr;
+  switch (sqlite3_column_type(statement, column)) {
+    case SQLITE_NULL:
+      value.is = sql_value::kind::null;
+      return value;
+    case SQLITE_INTEGER:
+      value.is = sql_value::kind::integer;
+      break;
+    case SQLITE_FLOAT:
+      value.is = sql_value::kind::real;
+      value.text = fmt::format("{}", sqlite3_column_double(statement, column));
+      if (value.text.find_first_not_of("-0123456789") == std::string::npos) value.text += ".0";
+      return value;
+    case SQLITE_BLOB:
+      value.is = sql_value::kind::blob;
+      bytes = sqlite3_column_blob(statement, column);
+      break;
+    default:
+      break;
+  }
+  if (bytes == nullptr) bytes = sqlite3_column_text(statement, column);
+  const auto size = static_cast<std::size_t>(sqlite3_column_bytes(statement, column));
+  value.text.assign(static_cast<const char*>(bytes), bytes != nullptr ? size : 0);
+  return value;
+}
+
 absl::Status answer_query(connection& db, sqlite3_stmt* statement,
-                          const std::function<bool(const std::vector<std::string>&)>& row) {
-  std::vector<std::string> texts;
+                          const std::function<bool(const std::vector<sql_value>&)>& row) {
+  std::vector<sql_value> values;
   const int columns = sqlite3_column_count(statement);
-  for (int i = 0; i < columns; ++i) texts.emplace_back(sqlite3_column_name(statement, i));
-  bool more = row(texts);
+  for (int i = 0; i < columns; ++i) values.push_back({.text = sqlite3_column_name(statement, i)});
+  bool more = row(values);
   while (more) {
     const int rc = sqlite3_step(statement);
     if (rc == SQLITE_DONE) break;
     if (rc != SQLITE_ROW) return sqlite::status_of(db.handle(), rc, "your statement");
-    for (int i = 0; i < columns; ++i) {
-      const void* text = sqlite3_column_text(statement, i);
-      const auto size = static_cast<std::size_t>(sqlite3_column_bytes(statement, i));
-      texts[static_cast<std::size_t>(i)].assign(static_cast<const char*>(text), text ? size : 0);
-    }
-    more = row(texts);
+    for (int i = 0; i < columns; ++i) values[static_cast<std::size_t>(i)] = value_at(statement, i);
+    more = row(values);
   }
   return absl::OkStatus();
 }
@@ -136,7 +160,7 @@ absl::Status answer_query(connection& db, sqlite3_stmt* statement,
 
 absl::Status sqlite_store::query(
     std::string_view sql, payloads shown,
-    const std::function<bool(const std::vector<std::string>&)>& row) const {
+    const std::function<bool(const std::vector<sql_value>&)>& row) const {
   return sqlite::guarded<absl::Status>([&]() -> absl::Status {
     // A handle of its own: a long answer must not keep one of the pool, nor its authorizer.
     connection db(file_->where.path, {.read_only = false});

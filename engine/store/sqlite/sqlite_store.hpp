@@ -78,7 +78,7 @@ class sqlite_store final : public store {
                                                     std::size_t at_most) const override;
   absl::Status query(
       std::string_view sql, payloads shown,
-      const std::function<bool(const std::vector<std::string>&)>& row) const override;
+      const std::function<bool(const std::vector<sql_value>&)>& row) const override;
 
   absl::StatusOr<std::vector<std::string>> check_pages() const override;
   absl::Status backup(const std::string& path) const override;

@@ -167,7 +167,7 @@ def sql_refuses_every_statement_that_writes(at):
     at.refuses(["sql", "SELECT input FROM start_requests"], "FER-4001", "start_requests.input", "--reveal")
     assert at.json("sql", "SELECT count(input) AS n FROM start_requests", "--reveal")["rows"][0]["n"] > "0"
     at.refuses(["sql", ""], "FER-4001")
-    assert at.json("sql", "SELECT count(*) AS n FROM fermata_runs")["rows"] == [{"n": "2"}]
+    assert at.json("sql", "SELECT count(*) AS n FROM fermata_runs")["rows"] == [{"n": 2}]
     still_whole(at, before)
     assert sorted(os.listdir(at.folder)) == files, "a file was made"
 
@@ -278,7 +278,7 @@ def a_journal_of_a_newer_version_is_left_to_that_version(at):
     bump(1)
     assert "all is sound" in at("verify", journal=journal).stdout
     assert at.json("sql", "SELECT count(*) AS n FROM fermata_runs", journal=journal)["rows"] == [
-        {"n": "2"}]
+        {"n": 2}]
     at.refuses(["start", "place_order", ORDER], "FER-2003", "can't write to", journal=journal)
     at.refuses(["signal", "k1", "reviewed", "{}"], "FER-2003", "can't write to", journal=journal)
 

@@ -116,7 +116,7 @@ class passing_store : public store {
   }
   absl::Status query(
       std::string_view sql, payloads shown,
-      const std::function<bool(const std::vector<std::string>&)>& row) const override {
+      const std::function<bool(const std::vector<sql_value>&)>& row) const override {
     return inner_.query(sql, shown, row);
   }
   absl::StatusOr<std::vector<std::string>> check_pages() const override {

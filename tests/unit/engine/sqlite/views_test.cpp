@@ -55,18 +55,29 @@ TEST_CASE("the views tell of runs, events, timers, tags and messages in a plain 
   CHECK(in_shell(file, "SELECT state, runs FROM fermata_workers") == "alive|1\n");
 }
 
-TEST_CASE("a query answers rows as text, and one that would write is refused with a sentence") {
+TEST_CASE(
+    "a query answers rows with their types, and one that would write is refused with a sentence") {
   scene scene;
   scene.begin(scene.join());
   std::vector<std::vector<std::string>> rows;
-  const auto keep = [&](const std::vector<std::string>& row) {
-    rows.push_back(row);
+  std::vector<sql_value::kind> kinds;
+  const auto keep = [&](const std::vector<sql_value>& row) {
+    auto& texts = rows.emplace_back();
+    for (const sql_value& value : row) texts.push_back(value.text);
+    for (const sql_value& value : row) kinds.push_back(value.is);
     return true;
   };
 
   REQUIRE(scene.journal->query("SELECT state, 7 AS seven FROM fermata_runs", payloads::hidden, keep)
               .ok());
   CHECK(rows == std::vector<std::vector<std::string>>{{"state", "seven"}, {"running", "7"}});
+  rows.clear();
+  kinds.clear();
+  REQUIRE(scene.journal->query("SELECT 1, 0.5, 'a', x'00ff', NULL", keep).ok());
+  CHECK(rows.back() == std::vector<std::string>{"1", "0.5", "a", std::string("\x00\xff", 2), ""});
+  using is = sql_value::kind;
+  CHECK(std::vector(kinds.begin() + 5, kinds.end()) ==
+        std::vector{is::integer, is::real, is::text, is::blob, is::null});
   for (const char* wrong :
        {"DELETE FROM runs", "CREATE TABLE t(a)", "ATTACH 'x.db' AS x", "PRAGMA synchronous = OFF",
         "SELECT 1; DELETE FROM runs", "BEGIN", "", "SELEKT"}) {

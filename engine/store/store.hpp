@@ -163,7 +163,9 @@ class store {
 
   /// Damage below the events: pages, indexes, foreign rows. One sentence each; empty: none found.
   virtual absl::StatusOr<std::vector<std::string>> check_pages() const = 0;
-  virtual absl::Status backup(const std::string& path) const = 0;
+  /// A whole copy, beside running writers. A file that is there already is replaced only with
+  /// `replace`, only when it is a journal that nobody has open, and only once the copy is safe.
+  virtual absl::Status backup(const std::string& path, bool replace) const = 0;
 
   // ---- clock and wake-ups ----
 

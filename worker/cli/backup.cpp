@@ -17,21 +17,16 @@ action declare_backup(CLI::App& flags) {
   };
   const auto o = std::make_shared<options>();
   flags.add_option("FILE", o->file, "where to; it must not exist")->required();
-  flags.add_flag("--overwrite", o->overwrite, "replace a file that exists");
+  flags.add_flag("--overwrite", o->overwrite,
+                 "replace a copy that exists, once the new one is whole");
   return [o](session& s) -> int {
     namespace fs = std::filesystem;
     std::error_code none;
-    if (fs::exists(o->file, none)) {
-      if (!o->overwrite)
-        throw usage_error(
-            fmt::format("the file '{}' exists; name another, or say --overwrite", clean(o->file)));
-      if (s.address() == "sqlite:" + o->file ||
-          fs::equivalent(o->file, s.address().substr(s.address().find(':') + 1), none))
-        throw usage_error("that is the journal itself; name another file");
-      fs::remove(o->file, none);
-    }
+    if (!o->overwrite && fs::exists(o->file, none))
+      throw usage_error(
+          fmt::format("the file '{}' exists; name another, or say --overwrite", clean(o->file)));
     s.hint("Copying; the journal stays in use …");
-    check(s.store().backup(o->file));
+    check(s.store().backup(o->file, o->overwrite));
     const auto size = static_cast<std::int64_t>(fs::file_size(o->file, none));
     if (s.as_json()) {
       boost::json::object out = document("backup");

@@ -123,7 +123,9 @@ class store_decorator : public engine::store {
     return inner_->query(sql, shown, row);
   }
   or_status<std::vector<std::string>> check_pages() const override { return inner_->check_pages(); }
-  absl::Status backup(const std::string& path) const override { return inner_->backup(path); }
+  absl::Status backup(const std::string& path, bool replace) const override {
+    return inner_->backup(path, replace);
+  }
   engine::time_us now() const override { return inner_->now(); }
   std::int64_t boot_now() const override { return inner_->boot_now(); }
   std::uint32_t wake_count() const override { return inner_->wake_count(); }

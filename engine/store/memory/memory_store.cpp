@@ -94,7 +94,7 @@ absl::StatusOr<std::vector<std::string>> memory_store::check_pages() const {
   return std::vector<std::string>{};
 }
 
-absl::Status memory_store::backup(const std::string& path) const {
+absl::Status memory_store::backup(const std::string& path, bool) const {
   return coded(absl::StatusCode::kFailedPrecondition, "FER-2104",
                "a journal in memory can't be copied to '" + path +
                    "'; open it as sqlite:FILE to have one that lasts");

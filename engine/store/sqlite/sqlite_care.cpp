@@ -95,26 +95,4 @@ absl::StatusOr<std::vector<std::string>> sqlite_store::check_pages() const {
   });
 }
 
-absl::Status sqlite_store::backup(const std::string& path) const {
-  return guarded<absl::Status>([&]() -> absl::Status {
-    std::error_code error;
-    if (fs::exists(path, error))
-      return coded(absl::StatusCode::kAlreadyExists, "FER-2104",
-                   fmt::format("{} exists already; name a file that doesn't", path));
-    // One read transaction: a consistent copy beside running writers, compact, without a WAL.
-    connection db(file_->where.path, {.read_only = false});
-    const std::string half = path + ".part";
-    fs::remove(half, error);
-    db.sql("VACUUM INTO ?1").with(half).run();
-    sqlite::make_durable(half);
-    fs::rename(half, path, error);
-    if (error)
-      return coded(absl::StatusCode::kUnavailable, "FER-2104",
-                   fmt::format("the backup couldn't be named {}: {}", path, error.message()));
-    sqlite::make_durable(fs::path(path).has_parent_path() ? fs::path(path).parent_path().string()
-                                                          : std::string("."));
-    return absl::OkStatus();
-  });
-}
-
 }  // namespace fermata::engine

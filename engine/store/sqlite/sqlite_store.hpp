@@ -81,7 +81,7 @@ class sqlite_store final : public store {
       const std::function<bool(const std::vector<sql_value>&)>& row) const override;
 
   absl::StatusOr<std::vector<std::string>> check_pages() const override;
-  absl::Status backup(const std::string& path) const override;
+  absl::Status backup(const std::string& path, bool replace) const override;
 
   time_us now() const override;
   std::int64_t boot_now() const override;

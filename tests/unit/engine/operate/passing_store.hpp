@@ -122,7 +122,9 @@ class passing_store : public store {
   absl::StatusOr<std::vector<std::string>> check_pages() const override {
     return inner_.check_pages();
   }
-  absl::Status backup(const std::string& path) const override { return inner_.backup(path); }
+  absl::Status backup(const std::string& path, bool replace) const override {
+    return inner_.backup(path, replace);
+  }
   time_us now() const override { return inner_.now(); }
   std::int64_t boot_now() const override { return inner_.boot_now(); }
   std::uint32_t wake_count() const override { return inner_.wake_count(); }

@@ -57,7 +57,7 @@ TEST_CASE("flipped bits in the pages are reported as damage of the store, never 
   for (int i = 1; i <= 200; ++i)
     REQUIRE(run.land(run.next({step_completed(std::to_string(i))})) == landing::landed);
   const std::string copy = file_of(scene) + ".copy";
-  REQUIRE(scene.journal->backup(copy).ok());
+  REQUIRE(scene.journal->backup(copy, false).ok());
 
   // The first bytes of a b-tree page say what it is, and how many cells it has.
   const auto pages = std::filesystem::file_size(copy) / 4096;
@@ -103,12 +103,48 @@ TEST_CASE("a schema that lost a guard is reported") {
   CHECK(found->front().find("events_stay") != std::string::npos);
 }
 
+TEST_CASE("a backup replaces an older one when it is whole, and nothing but a journal") {
+  scene scene;
+  const run_id first = scene.begin(scene.join()).run.run;
+  const std::string copy = file_of(scene) + ".copy";
+  REQUIRE(scene.journal->backup(copy, false).ok());
+  // Looked at, it has a log beside it, and more than that was in the file.
+  REQUIRE(open_store("sqlite:" + copy).ok());
+  foreign(copy).run(
+      "PRAGMA journal_mode = WAL; CREATE TABLE extra(a); INSERT INTO extra VALUES(1)");
+  std::filesystem::copy_file(file_of(scene), copy + "-wal",
+                             std::filesystem::copy_options::overwrite_existing);
+  const run_id second = scene.begin(scene.join("build-2")).run.run;
+
+  const absl::Status replaced = scene.journal->backup(copy, true);
+  REQUIRE_MESSAGE(replaced.ok(), replaced.message());
+  CHECK_FALSE(std::filesystem::exists(copy + "-wal"));
+  CHECK_FALSE(std::filesystem::exists(copy + ".part"));
+  {
+    const auto journal = open_store("sqlite:" + copy);
+    REQUIRE(journal.ok());
+    CHECK((*journal)->check_pages()->empty());
+    CHECK((*journal)->read_events(first, 1, 10)->size() == 1);
+    CHECK((*journal)->read_events(second, 1, 10)->size() == 1);
+  }
+
+  const std::string letter = file_of(scene) + ".txt";
+  std::ofstream(letter)
+      << "Dear somebody, this is a letter and no journal at all, and it is longer "
+         "than a header of SQLite's.";
+  const absl::Status kept = scene.journal->backup(letter, true);
+  CHECK(fer_code_of(kept) == "FER-2002");
+  CHECK(std::filesystem::file_size(letter) > 72);
+  CHECK_FALSE(scene.journal->backup(file_of(scene), true).ok());
+  CHECK(scene.journal->read_events(first, 1, 10)->size() == 1);
+}
+
 TEST_CASE("a backup is a journal of its own, and never replaces a file") {
   scene scene;
   const run_id run = scene.begin(scene.join()).run.run;
   const std::string copy = file_of(scene) + ".copy";
-  REQUIRE(scene.journal->backup(copy).ok());
-  CHECK_FALSE(scene.journal->backup(copy).ok());
+  REQUIRE(scene.journal->backup(copy, false).ok());
+  CHECK_FALSE(scene.journal->backup(copy, false).ok());
 
   const auto journal = open_store("sqlite:" + copy);
   REQUIRE(journal.ok());

@@ -112,6 +112,7 @@ void journal_impl::send(std::string_view chain, engine::message&& what) {
 }
 
 void journal_impl::signal(std::string_view chain, std::string_view name, payload&& value) {
+  check_utf8("the signal's name", name);
   check_size(value, fmt::format("signal '{}'", name));
   engine::message m;
   m.kind = engine::message_kind::signal;
@@ -129,6 +130,7 @@ void journal_impl::cancel(std::string_view chain) {
 }
 
 void journal_impl::terminate(std::string_view chain, std::string_view why) {
+  check_utf8("why it is terminated", why);
   const engine::run_row row = newest_of(chain);
   raise(engine::terminate(*store_, row.run,
                           {.who = fmt::format("client (pid {})", ::getpid()),

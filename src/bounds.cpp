@@ -2,7 +2,7 @@
 #include "src/bounds.hpp"
 
 #include "engine/limits.hpp"
-#include "src/utf8.hpp"
+#include "engine/utf8.hpp"
 
 #include <fmt/format.h>
 
@@ -15,7 +15,7 @@ namespace {
 bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
 
 bool is_plain(std::string_view text) {
-  return is_utf8(text) && std::ranges::none_of(text, is_control);
+  return engine::is_utf8(text) && std::ranges::none_of(text, is_control);
 }
 
 /// " 'order-42'"; how long it is where it can't be shown.
@@ -24,7 +24,7 @@ std::string shown(std::string_view text) {
   if (!is_plain(text)) return fmt::format(" of {} bytes", text.size());
   if (text.size() <= shown_max) return fmt::format(" '{}'", text);
   std::size_t length = 0;
-  while (length < shown_max) length += sequence_length(text.substr(length));
+  while (length < shown_max) length += engine::utf8_length(text.substr(length));
   return fmt::format(" '{}…'", text.substr(0, length));
 }
 

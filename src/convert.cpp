@@ -3,6 +3,7 @@
 
 #include "engine/limits.hpp"
 #include "engine/store/status.hpp"
+#include "engine/utf8.hpp"
 
 #include <fermata/detail/worker_port.hpp>
 
@@ -42,11 +43,14 @@ payload to_sdk(engine::payload&& value) {
 }
 
 namespace {
-/// Failures are details of events, which are kept for ever: their texts have a bound.
-std::string bounded(std::string_view text, std::size_t max) {
-  if (text.size() <= max) return std::string(text);
+/// Failures are details of events, which are kept for ever: their texts have a bound. And they come
+/// from anywhere: what isn't UTF-8 would make the event unreadable.
+std::string bounded(std::string_view raw, std::size_t max) {
+  const std::string text = engine::as_utf8(raw);
+  if (text.size() <= max) return text;
   while (max > 0 && (static_cast<unsigned char>(text[max]) & 0xC0) == 0x80) --max;  // UTF-8
-  return fmt::format("{}… ({} bytes more)", text.substr(0, max), text.size() - max);
+  return fmt::format("{}… ({} bytes more)", std::string_view(text).substr(0, max),
+                     text.size() - max);
 }
 }  // namespace
 
@@ -55,9 +59,9 @@ pb::failure to_engine(const failure& why) {
   out.set_type(bounded(why.type(), engine::limits::name_max));
   out.set_message(bounded(why.what(), engine::limits::failure_text_max));
   out.set_retryable(why.retryable());
-  out.set_code(why.code());
+  out.set_code(engine::as_utf8(why.code()));
   if (why.details().is_null()) return out;
-  std::string details = boost::json::serialize(why.details());
+  std::string details = engine::as_utf8(boost::json::serialize(why.details()));
   if (details.size() <= engine::limits::failure_details_max) out.set_details(std::move(details));
   return out;
 }
@@ -83,7 +87,7 @@ pb::failure failure_of(const std::exception_ptr& problem, std::int64_t* retry_af
   } catch (const error& why) {
     out.set_type(bounded(boost::core::demangle(typeid(why).name()), engine::limits::name_max));
     out.set_message(bounded(why.what(), engine::limits::failure_text_max));
-    out.set_code(why.code());
+    out.set_code(engine::as_utf8(why.code()));
   } catch (const std::exception& why) {
     out.set_type(bounded(boost::core::demangle(typeid(why).name()), engine::limits::name_max));
     out.set_message(bounded(why.what(), engine::limits::failure_text_max));
@@ -141,6 +145,12 @@ engine::step_plan plan_of(const step_options& o, engine::step_plan plan) {
   if (o.isolation) plan.isolation = static_cast<int>(*o.isolation);
   if (!o.queue.empty()) plan.queue = std::string(o.queue);
   return plan;
+}
+
+void check_utf8(std::string_view what, std::string_view text) {
+  if (engine::is_utf8(text)) return;
+  throw error(codes::bad_text, fmt::format("{} has bytes that aren't UTF-8: '{:.200}' [{}]", what,
+                                           engine::as_utf8(text), codes::bad_text.code));
 }
 
 engine::interned place_of(const std::source_location& at) {

@@ -40,6 +40,8 @@ void check_value(std::string_view what, std::string_view name, std::size_t bytes
 
 /// What `options` say, and where they say nothing, `rest`.
 engine::step_plan plan_of(const step_options& options, engine::step_plan rest = {});
+/// Throws FER-1309 for a text that isn't UTF-8; `what` names it.
+void check_utf8(std::string_view what, std::string_view text);
 
 /// "orders.cpp:41"; empty for a location with line 0.
 engine::interned place_of(const std::source_location& at);

@@ -10,6 +10,7 @@
 namespace fermata {
 
 journal open(std::string_view address, open_options options) {
+  detail::check_utf8("the namespace", options.ns);
   auto time = std::make_shared<engine::real_clock>();
   auto chance = std::make_shared<engine::real_random>();
   auto store =

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "src/utf8.hpp"
+#include "engine/utf8.hpp"
 
 #include <fermata/detail/json.hpp>
 
@@ -60,7 +60,7 @@ std::size_t plain_length(std::string_view text) {
     if (i == text.size()) return i;
     const auto c = static_cast<unsigned char>(text[i]);
     if (c < 0x20 || c == '"' || c == '\\') return i;
-    const std::size_t length = sequence_length(text.substr(i));
+    const std::size_t length = engine::utf8_length(text.substr(i));
     if (length == 0)
       throw encode_error("a text has bytes that aren't UTF-8: use fermata::bytes for those");
     i += length;

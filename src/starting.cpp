@@ -49,6 +49,15 @@ void check_keys(const std::vector<engine::start_item>& items,
   }
 }
 
+/// Beyond it times are typing mistakes, and microseconds soon don't fit.
+constexpr duration furthest = std::chrono::hours(24) * 36'525;
+
+void check_span(std::string_view what, const std::optional<duration>& span) {
+  if (!span || *span <= furthest) return;
+  throw error(codes::too_far, fmt::format("the {} is more than 100 years ({} days at most) [{}]",
+                                          what, 36'525, codes::too_far.code));
+}
+
 }  // namespace
 
 void check_size(const payload& value, std::string_view what) {
@@ -62,8 +71,12 @@ void check_size(const payload& value, std::string_view what) {
 
 engine::start_item journal_impl::make_item(start_request&& what) {
   if (!what.options.key.empty()) check(refuse_key(what.options.key));
+  check_utf8("the workflow's name", what.workflow);
+  check_utf8("the queue's name", what.options.queue);
   check_tags(what.options.tags);
   check_size(what.input, fmt::format("the input of workflow '{}'", what.workflow));
+  check_span("delay", what.options.delay);
+  check_span("deadline", what.options.deadline);
   engine::start_item item;
   engine::start_request& r = item.request;
   const engine::time_us now = store_->now();

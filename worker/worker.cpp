@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/bounds.hpp"
+#include "src/convert.hpp"
 #include "worker/runtime/session.hpp"
 #include "worker/worker_impl.hpp"
+
+#include <google/protobuf/stubs/logging.h>
 
 namespace fermata {
 
@@ -24,6 +27,12 @@ void worker::impl::check() const {
                 "fermata::main [FER-3001]");
   if (const auto why = detail::refuse_options("this worker's options", options_.steps))
     throw error(why->code, why->text);
+  detail::check_utf8("the worker's namespace", options_.ns);
+  if (options_.build) detail::check_utf8("the worker's build", *options_.build);
+  for (const std::string& queue : options_.queues) detail::check_utf8("a queue's name", queue);
+  for (const auto& [name, workflow] : serves_->workflows())
+    detail::check_utf8("a workflow's name", name);
+  for (const auto& [name, step] : serves_->steps()) detail::check_utf8("a step's name", name);
   for (const auto& [name, step] : serves_->steps()) {
     const auto* body = std::get_if<detail::transactional_body>(&step.body);
     if (body != nullptr && serves_->database(body->database) == nullptr)
@@ -36,6 +45,7 @@ void worker::impl::check() const {
 
 void worker::impl::run() {
   check();
+  google::protobuf::SetLogHandler(nullptr);  // what it would say of an event, we say better
   while (stopping_.load() == 0) {
     runtime::session now(detail::inside(*journal_), serves_, options_, bell_, stopping_);
     if (now.run()) break;

@@ -3,6 +3,7 @@
 #include "engine/event/encode.hpp"
 #include "engine/operate/reopen.hpp"
 #include "engine/operate/taking.hpp"
+#include "engine/utf8.hpp"
 
 #include <fmt/format.h>
 
@@ -43,9 +44,9 @@ event blame_event(const blame& what, const std::string& worker) {
   pb::attempt& details = *found.details.mutable_attempt();
   details.set_number(what.attempt);
   details.set_signal(what.signal);
-  details.set_backtrace(what.backtrace);
-  details.set_worker(worker);
-  details.set_step(what.step);
+  details.set_backtrace(as_utf8(what.backtrace));
+  details.set_worker(as_utf8(worker));
+  details.set_step(as_utf8(what.step));
   details.set_alone(what.alone);
   return found;
 }

@@ -5,6 +5,7 @@
 #include "engine/ports/real.hpp"
 #include "engine/store/projection.hpp"
 #include "engine/store/status.hpp"
+#include "engine/utf8.hpp"
 
 #include <fmt/format.h>
 
@@ -58,8 +59,8 @@ void taking::take_from(std::string_view from, std::string_view why) {
   taken.kind = event_kind::owner_changed;
   pb::owner_changed& owner = *taken.details.mutable_owner();
   owner.set_epoch(append_.epoch);
-  owner.set_from(std::string(from));
-  owner.set_why(std::string(why));
+  owner.set_from(as_utf8(from));
+  owner.set_why(as_utf8(why));
   add(std::move(taken));
 }
 
@@ -129,8 +130,8 @@ event act_event(std::string_view name, const act& by) {
   done.kind = event_kind::operator_act;
   pb::operator_act& details = *done.details.mutable_act();
   details.set_act(std::string(name));
-  details.set_who(by.who);
-  details.set_why(by.why);
+  details.set_who(as_utf8(by.who));
+  details.set_why(as_utf8(by.why));
   return done;
 }
 

@@ -2,6 +2,7 @@
 // Ends from outside: terminate, children of an ended parent, starts that came too late.
 #include "engine/operate/left_behind.hpp"
 #include "engine/operate/taking.hpp"
+#include "engine/utf8.hpp"
 
 #include <fmt/format.h>
 
@@ -16,11 +17,21 @@ event terminated(const act& by) {
   event end;
   end.kind = event_kind::run_terminated;
   pb::ended& details = *end.details.mutable_ended();
-  details.set_by(by.who);
+  details.set_by(as_utf8(by.who));
   details.mutable_why()->set_type("terminated");
   details.mutable_why()->set_code("FER-1104");
-  details.mutable_why()->set_message(by.why);
+  details.mutable_why()->set_message(as_utf8(by.why));
   return end;
+}
+
+std::string span_text(std::int64_t us) {
+  const std::int64_t ms = (us + 999) / 1'000;
+  if (ms < 10'000) return fmt::format("{} ms", ms);
+  const std::int64_t s = (ms + 500) / 1'000;
+  if (s < 600) return fmt::format("{} s", s);
+  if (s < 4 * 3'600) return fmt::format("{} min", (s + 30) / 60);
+  if (s < 4 * 86'400) return fmt::format("{} h", (s + 1'800) / 3'600);
+  return fmt::format("{} days", (s + 43'200) / 86'400);
 }
 
 event expired(const start_request& request) {
@@ -29,8 +40,10 @@ event expired(const start_request& request) {
   pb::failure& why = *end.details.mutable_ended()->mutable_why();
   why.set_type("expired");
   why.set_code("FER-1105");
-  why.set_message(fmt::format("no worker began it in the {} ms until its not_after",
-                              (request.not_after - request.requested) / 1000));
+  why.set_message(request.not_after > request.requested
+                      ? fmt::format("no worker began it in the {} until its not_after",
+                                    span_text(request.not_after - request.requested))
+                      : "its not_after had passed before it was asked for");
   return end;
 }
 

@@ -50,6 +50,7 @@ class checker {
   absl::StatusOr<bool> catch_up(run_check& run);
   absl::Status check_beside(const run_check& run, const run_row& row);
   absl::Status check_open(const run_row& row);
+  absl::Status check_inbox(const run_row& row);
   absl::Status check_parent(const run_check& run);
   absl::Status check_rows(const std::string& space);
 
@@ -58,8 +59,11 @@ class checker {
       found({run, position, std::move(what)});
     };
   }
-  void found(const finding& what) {
+  void found(finding what) {
     ++summary_.findings;
+    // What decoding says begins with the place, which the finding has beside.
+    const std::string place = fmt::format("run {}, position {}: ", what.run.text(), what.position);
+    if (what.what.starts_with(place)) what.what.erase(0, place.size());
     if (options_.found) options_.found(what);
   }
   void tell_progress() {
@@ -275,7 +279,20 @@ absl::Status checker::check_open(const run_row& row) {
       found({row.run, 0, fmt::format("its key '{}' isn't bound to its chain", row.key)});
     }
   }
+  if (absl::Status status = check_inbox(row); !status.ok()) return status;
   return orphans_.look(row, report_of(row.run));
+}
+
+absl::Status checker::check_inbox(const run_row& row) {
+  const absl::StatusOr<std::vector<message>> inbox = where_.inbox(row.chain);
+  if (!inbox.ok()) return inbox.status();
+  for (const message& one : *inbox) {
+    if (one.damage.empty()) continue;
+    found({row.run, 0,
+           fmt::format("message {} in its inbox is damaged: {}; the run can't go on", one.id.text(),
+                       one.damage)});
+  }
+  return absl::OkStatus();
 }
 
 /// Rows whose journal is lost. Rows of runs that were seen have been compared.
@@ -287,7 +304,10 @@ absl::Status checker::check_rows(const std::string& space) {
     const absl::StatusOr<std::vector<run_row>> rows = where_.list(query);
     if (!rows.ok()) return rows.status();
     for (const run_row& row : *rows) {
-      if (row.state == run_state::waiting_to_start) continue;
+      if (row.state == run_state::waiting_to_start) {
+        if (absl::Status status = check_inbox(row); !status.ok()) return status;
+        continue;
+      }
       const absl::StatusOr<head> last = where_.read_head(row.run);
       if (last.ok() && last->position == 0) found({row.run, 0, "it has a row, but no events"});
       if (!last.ok() && !absl::IsNotFound(last.status())) return last.status();

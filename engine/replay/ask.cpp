@@ -2,6 +2,7 @@
 // What the code asks: operations, branches, chance.
 #include "engine/event/checks.hpp"
 #include "engine/replay/machine.hpp"
+#include "engine/utf8.hpp"
 
 #include <fmt/format.h>
 
@@ -9,16 +10,30 @@ namespace fermata::engine {
 
 namespace {
 bool is_awaited(operation_kind kind) { return kind <= operation_kind::receive; }
-}  // namespace
 
-slot machine::ask(slot branch, request&& what) {
+/// What the code calls things enters events, which must stay readable.
+void make_utf8(request& what) {
+  for (std::string* text : {&what.name, &what.child.key, &what.child.queue, &what.plan.queue})
+    if (!is_utf8(*text)) *text = as_utf8(*text);
+  if (what.undo && !is_utf8(what.undo->name)) what.undo->name = as_utf8(what.undo->name);
+  if (what.undo && !is_utf8(what.undo->plan.queue))
+    what.undo->plan.queue = as_utf8(what.undo->plan.queue);
+}
+operation made_of(request& what) {
+  make_utf8(what);
   operation made;
   made.kind = what.kind;
-  made.branch = branch;
-  made.id = next_id(branch);
   made.name = std::move(what.name);
   made.place = std::move(what.place);
   made.input = std::move(what.input);
+  return made;
+}
+}  // namespace
+
+slot machine::ask(slot branch, request&& what) {
+  operation made = made_of(what);
+  made.branch = branch;
+  made.id = next_id(branch);
   made.input_hash = hash_of(made.input);
   made.issued_at = now_;
   const slot op = add(std::move(made));

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/store/projection.hpp"
 
+#include "engine/utf8.hpp"
+
 #include <algorithm>
 #include <string_view>
 #include <utility>
@@ -163,15 +165,16 @@ event make_start_event(const start_request& request, time_us now, epoch_t epoch,
   put(started.mutable_parent_chain(), request.parent_chain);
   started.set_parent_operation(request.parent_operation);
   started.set_close_policy(request.close_policy);
-  started.set_tenant(request.space);
-  started.set_queue(request.queue);
+  started.set_tenant(as_utf8(request.space));
+  started.set_queue(as_utf8(request.queue));
   started.set_priority(request.priority);
   started.set_deadline_us(request.deadline);
-  started.set_key(request.key);
-  for (const auto& [name, value] : request.tags) (*started.mutable_tags())[name] = value;
-  started.set_build(std::string(build));
+  started.set_key(as_utf8(request.key));
+  for (const auto& [name, value] : request.tags)
+    (*started.mutable_tags())[as_utf8(name)] = as_utf8(value);
+  started.set_build(as_utf8(build));
   started.set_format_level(1);
-  started.set_traceparent(request.traceparent);
+  started.set_traceparent(as_utf8(request.traceparent));
   started.set_input_type(request.input.type);
   started.set_requested_us(request.requested);
   put(started.mutable_previous_run(), request.previous_run);

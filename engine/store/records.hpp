@@ -54,6 +54,7 @@ struct message {
   run_id sender;          // empty: a client
   time_us accepted = 0;   // set by the store
   std::uint64_t seq = 0;  // set by the store: order of acceptance within the chain
+  std::string damage;     // set by the store: why it can't be read; empty: it can
 };
 
 enum class timer_purpose : std::uint8_t { sleep = 0, patience = 1, retry = 2, deadline = 3, give_up = 4 };

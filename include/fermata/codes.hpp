@@ -58,7 +58,7 @@ inline constexpr code_info needs_attention{
 // ---- 13xx: requests of clients ----
 inline constexpr code_info key_conflict{
     "FER-1301", "The key is bound to a run with another input, or on_duplicate says fail.",
-    "Use another key, the same input, or on_duplicate = attach."};
+    "Use another key, the same input, or on_duplicate = attach (`--on-duplicate attach`)."};
 inline constexpr code_info unknown_run{
     "FER-1302", "No run has this id or key.",
     "Check the namespace and the spelling; `fermata list` shows what there is."};
@@ -81,6 +81,8 @@ inline constexpr code_info bad_key{
 inline constexpr code_info not_allowed_now{
     "FER-1308", "The run's state doesn't allow this request.",
     "Read the message: it names the state and what is possible in it."};
+inline constexpr code_info bad_text{"FER-1309", "A name or text has bytes that aren't UTF-8.",
+                                    "Write it in UTF-8; other bytes belong into a value."};
 
 // ---- 14xx: limits ----
 inline constexpr code_info payload_too_large{"FER-1401", "A value is larger than 8 MiB.",
@@ -97,14 +99,16 @@ inline constexpr code_info text_too_long{"FER-1404",
 inline constexpr code_info overloaded{
     "FER-1405", "A queue of this process is full.",
     "Wait and try again; add workers or raise their concurrency."};
+inline constexpr code_info too_far{"FER-1406",
+                                   "A delay, deadline or time lies more than 100 years ahead.",
+                                   "Choose a nearer one."};
 
 // ---- 20xx: opening a journal ----
 inline constexpr code_info bad_address{
     "FER-2001", "The journal's address can't be understood or its store isn't built in.",
     "Write sqlite:FILE or memory:."};
-inline constexpr code_info not_a_journal{"FER-2002",
-                                         "The file isn't a journal of Fermata, or can't be read.",
-                                         "Check the path and its permissions."};
+inline constexpr code_info not_a_journal{"FER-2002", "There is no journal of Fermata at this path.",
+                                         "Check the path."};
 inline constexpr code_info newer_version{
     "FER-2003", "A newer version wrote this journal.",
     "Use that version or a later one; `fermata doctor` names it."};
@@ -114,6 +118,9 @@ inline constexpr code_info network_file_system{
 inline constexpr code_info needs_migration{
     "FER-2005", "The journal has an older layout and other workers use it.",
     "Stop them and run `fermata migrate`."};
+inline constexpr code_info no_permission{
+    "FER-2006", "The system doesn't let this user use the journal's files.",
+    "Use the account that its workers have, or change the permissions."};
 
 // ---- 21xx: the store ----
 inline constexpr code_info disk_full{"FER-2101",
@@ -157,6 +164,9 @@ inline constexpr code_info usage{"FER-4001", "The command line can't be understo
                                  "`fermata help VERB` shows how it is written."};
 inline constexpr code_info no_journal{"FER-4002", "The command needs a journal.",
                                       "Give --journal ADDRESS or set FERMATA_JOURNAL."};
+inline constexpr code_info output_lost{
+    "FER-4003", "Standard output couldn't be written to; what was asked for may have been done.",
+    "Make room, or keep its reader open; then look with `fermata show RUN`."};
 
 inline constexpr code_info all[] = {failed,
                                     cancelled,
@@ -177,16 +187,19 @@ inline constexpr code_info all[] = {failed,
                                     ambiguous_id,
                                     bad_key,
                                     not_allowed_now,
+                                    bad_text,
                                     payload_too_large,
                                     inbox_full,
                                     too_many_operations,
                                     text_too_long,
                                     overloaded,
+                                    too_far,
                                     bad_address,
                                     not_a_journal,
                                     newer_version,
                                     network_file_system,
                                     needs_migration,
+                                    no_permission,
                                     disk_full,
                                     locked_too_long,
                                     damaged,
@@ -199,7 +212,8 @@ inline constexpr code_info all[] = {failed,
                                     module_mismatch,
                                     module_refused,
                                     usage,
-                                    no_journal};
+                                    no_journal,
+                                    output_lost};
 
 }  // namespace codes
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/limits.hpp"
+#include "engine/utf8.hpp"
 #include "tests/conformance/writer.hpp"
 
 #include <doctest/doctest.h>
@@ -302,4 +303,25 @@ TEST_CASE("a message of an earlier append in the batch reaches a run that parks 
   REQUIRE(done.ok());
   CHECK_FALSE(done->appends[1].parked);
   CHECK(scene.row(receiver.run).owner == me.row);
+}
+
+TEST_CASE("a text that isn't UTF-8 never makes a message that can't be read") {
+  scene scene;
+  const worker_row me = scene.join();
+  writer run(scene, scene.begin(me));
+  message cancel = scene.signal(run.chain);
+  cancel.kind = message_kind::cancel;
+  cancel.details.mutable_cancel()->set_why("d\xe9lai");
+  message end = scene.signal(run.chain);
+  end.kind = message_kind::child_ended;
+  end.details.mutable_child_end()->mutable_why()->set_message("\xff");
+  CHECK(scene.send(cancel).how == outcome::accepted);
+  CHECK(scene.send(end).how == outcome::accepted);
+
+  const std::vector<claimed> taken = scene.claim(me);
+  REQUIRE(taken.size() == 1);
+  REQUIRE(taken[0].inbox.size() == 2);
+  CHECK(taken[0].inbox[0].details.cancel().why() == "d\xef\xbf\xbdlai");
+  CHECK(is_utf8(taken[0].inbox[1].details.child_end().why().message()));
+  CHECK(taken[0].inbox[0].damage.empty());
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/limits.hpp"
 #include "engine/ports/make_id.hpp"
+#include "src/convert.hpp"
 #include "worker/cli/acting.hpp"
 #include "worker/cli/command.hpp"
 #include "worker/cli/text.hpp"
@@ -13,6 +14,13 @@ namespace {
 
 /// As `journal_impl::cancel`, with who and why in the history.
 void cancel(session& s, const engine::run_row& row, const std::string& why) {
+  if (row.state == engine::run_state::compensating)
+    throw refusal(
+        codes::not_allowed_now,
+        fmt::format("run {} is compensating: what it did is being undone already, and that "
+                    "can't be cancelled; `{}` says how far it is",
+                    call_of(row), s.command("explain", row)),
+        row.run.text());
   engine::message m;
   m.id = engine::new_message_id(s.journal().time(), s.journal().chance());
   m.to = row.chain;
@@ -26,10 +34,15 @@ void cancel(session& s, const engine::run_row& row, const std::string& why) {
   switch (answer.messages.front().how) {
     case outcome::accepted:
     case outcome::repeated:
+      if (row.state == engine::run_state::waiting_to_start && !s.as_json())
+        s.err() << call_of(row)
+                << " hasn't begun: the cancel takes effect when a worker begins it; `"
+                << s.command("terminate", row) << "` ends it now.\n";
       return;
     case outcome::ended:
       throw error(codes::run_ended,
-                  fmt::format("run {} has ended: it is {}", call_of(row), text_of(row.state)),
+                  fmt::format("run {} has ended: it is {}", call_of(row),
+                              text_of(s.journal().newest_of(row.run.text()).state)),
                   row.run.text());
     case outcome::full:
       throw error(codes::inbox_full,
@@ -54,6 +67,7 @@ action declare_cancel(CLI::App& flags) {
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   flags.add_option("--why", o->why, "kept in the history")->type_name("TEXT");
   return [o](session& s) -> int {
+    detail::check_utf8("--why", o->why);
     return act_on(s, o->runs,
                   {.verb = "cancel",
                    .did = "cancel asked for",

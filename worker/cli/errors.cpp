@@ -20,20 +20,16 @@ int exit_code_of(std::string_view fer_code) {
     std::string_view fer;
     int code;
   };
-  static constexpr std::array all{mapping{codes::wait_over, timed_out},
-                                  mapping{codes::key_conflict, not_allowed},
-                                  mapping{codes::unknown_run, not_found},
-                                  mapping{codes::run_ended, not_allowed},
-                                  mapping{codes::unknown_workflow, not_found},
-                                  mapping{codes::bad_input, bad_usage},
-                                  mapping{codes::ambiguous_id, bad_usage},
-                                  mapping{codes::bad_key, bad_usage},
-                                  mapping{codes::not_allowed_now, not_allowed},
-                                  mapping{codes::text_too_long, bad_usage},
-                                  mapping{codes::bad_address, bad_usage},
-                                  mapping{codes::not_a_journal, not_found},
-                                  mapping{codes::usage, bad_usage},
-                                  mapping{codes::no_journal, bad_usage}};
+  static constexpr std::array all{
+      mapping{codes::wait_over, timed_out},         mapping{codes::key_conflict, not_allowed},
+      mapping{codes::unknown_run, not_found},       mapping{codes::run_ended, not_allowed},
+      mapping{codes::unknown_workflow, not_found},  mapping{codes::bad_input, bad_usage},
+      mapping{codes::ambiguous_id, bad_usage},      mapping{codes::bad_key, bad_usage},
+      mapping{codes::not_allowed_now, not_allowed}, mapping{codes::bad_text, bad_usage},
+      mapping{codes::text_too_long, bad_usage},     mapping{codes::too_far, bad_usage},
+      mapping{codes::bad_address, bad_usage},       mapping{codes::not_a_journal, not_found},
+      mapping{codes::no_permission, not_allowed},   mapping{codes::usage, bad_usage},
+      mapping{codes::no_journal, bad_usage}};
   const auto* found = std::ranges::find(all, fer_code, &mapping::fer);
   return found == all.end() ? failed : found->code;
 }

@@ -30,7 +30,7 @@ inline constexpr exit_meaning exit_meanings[] = {
     {done, "done"},
     {failed, "failed: the request, or the run whose result was asked for"},
     {bad_usage, "the command line can't be understood"},
-    {not_allowed, "the run's state, or a key, doesn't allow it"},
+    {not_allowed, "the run's state, a key, or the system's permissions don't allow it"},
     {not_found, "no such run, key, workflow or journal"},
     {timed_out, "timed out while waiting; what was waited for goes on"},
     {interrupted, "interrupted"}};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/operate/operate.hpp"
+#include "src/convert.hpp"
 #include "worker/cli/acting.hpp"
 #include "worker/cli/command.hpp"
 
@@ -18,6 +19,7 @@ action declare_retry(CLI::App& flags) {
   flags.add_flag("--from-start", o->from_start, "keep nothing that is finished");
   flags.add_option("--why", o->why, "kept in the history")->type_name("TEXT");
   return [o](session& s) -> int {
+    detail::check_utf8("--why", o->why);
     return act_on(
         s, o->runs,
         {.verb = "retry",

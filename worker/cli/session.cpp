@@ -2,12 +2,15 @@
 #include "worker/cli/session.hpp"
 
 #include "engine/ports/real.hpp"
+#include "engine/utf8.hpp"
+#include "src/convert.hpp"
 #include "worker/cli/text.hpp"
 
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include <array>
+#include <filesystem>
 #include <ostream>
 
 namespace fermata::cli {
@@ -31,16 +34,28 @@ time_style style_of(const std::string& text, bool people) {
   throw usage_error(fmt::format("--time is relative, iso or raw, not '{}'", text));
 }
 
+/// As a shell takes it for one word.
+std::string shell_word(const std::string& text) {
+  constexpr std::string_view plain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:=@%+,";
+  if (!text.empty() && text.find_first_not_of(plain) == std::string::npos) return text;
+  std::string out = "'";
+  for (const char c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return out + "'";
+}
+
 }  // namespace
 
 session::session(world& where, const common_flags& flags, opening how)
     : world_(where), ns_(flags.ns), opening_(how), yes_(flags.yes) {
+  detail::check_utf8("--namespace", flags.ns);
   output_ = output_of(flags.output);
   times_ = style_of(flags.times, where.out_is_terminal && as_table());
   const bool colours = !where.variable("NO_COLOR") && where.variable("TERM") != "dumb";
   colour_ = where.out_is_terminal && colours && as_table();
   err_colour_ = where.err_is_terminal && colours;
   address_ = flags.journal;
+  if (!flags.journal.empty()) said_ = " -j " + shell_word(flags.journal);
   if (address_.empty()) address_ = where.variable("FERMATA_JOURNAL").value_or("");
   if (address_.empty() && how != opening::none)
     throw refusal(codes::no_journal,
@@ -65,6 +80,16 @@ engine::store& session::store() {
   return *store_;
 }
 
+bool session::has_no_journal() const {
+  constexpr std::string_view scheme = "sqlite:";
+  if (!address_.starts_with(scheme)) return false;
+  const std::string path = address_.substr(scheme.size(), address_.find('?') == std::string::npos
+                                                              ? std::string::npos
+                                                              : address_.find('?') - scheme.size());
+  std::error_code error;
+  return !path.empty() && !std::filesystem::exists(path, error) && !error;
+}
+
 detail::journal_impl& session::journal() {
   store();
   if (!journal_) journal_ = std::make_unique<detail::journal_impl>(store_, ns_, time_, chance_);
@@ -80,6 +105,20 @@ void session::print(const boost::json::value& what) const {
     print_json(world_.out, what);
   else
     print_line(world_.out, what);
+}
+
+std::string session::command(std::string_view verb, const engine::run_row& row,
+                             std::string_view more) const {
+  std::string text = fmt::format("fermata {} {}", verb, call_of(row));
+  if (!more.empty()) text += fmt::format(" {}", more);
+  if (row.space != "default") text += " --namespace " + shell_word(row.space);
+  return text + said_;
+}
+
+std::string session::command(std::string_view verb) const {
+  std::string text = fmt::format("fermata {}", verb);
+  if (ns_ != "default") text += " --namespace " + shell_word(ns_);
+  return text + said_;
 }
 
 void session::hint(const std::string& text) const {
@@ -127,7 +166,8 @@ std::string call_of(const engine::run_row& row) {
 std::string who(const world& where) {
   std::array<char, 256> host{};
   gethostname(host.data(), host.size() - 1);
-  return fmt::format("{}@{} (fermata)", where.variable("USER").value_or("somebody"), host.data());
+  return engine::as_utf8(
+      fmt::format("{}@{} (fermata)", where.variable("USER").value_or("somebody"), host.data()));
 }
 
 }  // namespace fermata::cli

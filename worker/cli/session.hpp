@@ -47,6 +47,8 @@ class session {
   detail::journal_impl& journal();
   const std::string& ns() const { return ns_; }
   const std::string& address() const { return address_; }
+  /// Whether the file that the address names isn't there: so that who only asks doesn't make it.
+  bool has_no_journal() const;
   engine::time_us now() { return store().now(); }
 
   // ---- output ----
@@ -68,6 +70,13 @@ class session {
 
   /// One document: indented with json, a line with jsonl.
   void print(const boost::json::value& what) const;
+  /// What to type next about this run: "fermata VERB RUN", with the flags without which it would be
+  /// about another journal or namespace.
+  std::string command(std::string_view verb, const engine::run_row& row,
+                      std::string_view more = "") const;
+  /// The same for one that is about no run.
+  std::string command(std::string_view verb) const;
+
   /// A word of help for people, on standard error; silent when nobody looks.
   void hint(const std::string& text) const;
   table make_table(std::vector<column> columns) const {
@@ -79,6 +88,7 @@ class session {
   world& world_;
   std::string address_;
   std::string ns_;
+  std::string said_;  // -j, as it was said on the command line
   opening opening_;
   output output_ = output::table;
   time_style times_ = time_style::iso;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/operate/operate.hpp"
+#include "src/convert.hpp"
 #include "worker/cli/acting.hpp"
 #include "worker/cli/command.hpp"
 
@@ -16,6 +17,7 @@ action declare_terminate(CLI::App& flags) {
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   flags.add_option("--why", o->why, "kept in the history")->type_name("TEXT");
   return [o](session& s) -> int {
+    detail::check_utf8("--why", o->why);
     return act_on(s, o->runs,
                   {.verb = "terminate",
                    .did = "terminated",

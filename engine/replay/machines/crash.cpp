@@ -4,6 +4,7 @@
 // executed alone, after five more it is too dangerous. Any outcome resets both. PROTOCOL §4.
 #include "engine/limits.hpp"
 #include "engine/replay/machine.hpp"
+#include "engine/utf8.hpp"
 
 #include <algorithm>
 
@@ -17,8 +18,8 @@ void machine::crashed(std::string_view operation, int number, int signal,
   pb::attempt& a = *e.details.mutable_attempt();
   a.set_number(number);
   a.set_signal(signal);
-  a.set_backtrace(std::string(backtrace));
-  a.set_worker(std::string(worker));
+  a.set_backtrace(as_utf8(backtrace));
+  a.set_worker(as_utf8(worker));
   a.set_step(ops_[s].name);
   a.set_alone(alone);
   produce(std::move(e));

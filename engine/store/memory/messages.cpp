@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/limits.hpp"
 #include "engine/store/memory/turn.hpp"
+#include "engine/utf8.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -42,6 +43,7 @@ message_result put_message(turn& turn, message what, bound inbox_bound) {
     what.accepted = turn.now;
     what.seq = chain.inbox.empty() ? 1 : chain.inbox.rbegin()->first + 1;
     data.latest = std::max(data.latest, what.accepted);
+    make_utf8(what.details);
     chain.pending.insert(what.id);
     chain.inbox.emplace(what.seq, std::move(what));
     if (open != nullptr) data.mark_ready(*open, turn.now);

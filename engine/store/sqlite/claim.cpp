@@ -263,6 +263,9 @@ class claimer {
     const run_head* head = turn_.heads.find(db_, taken.run.row);
     taken.head = {head->position, head->hash};
     taken.inbox = read_inbox(db_, taken.run.chain);
+    const auto bad =
+        std::ranges::find_if(taken.inbox, [](const auto& m) { return !m.damage.empty(); });
+    if (bad != taken.inbox.end()) return set_aside(taken.run, *bad);
     use rows = db_.sql(
         "SELECT operation, due, purpose FROM timers WHERE run = ?1 AND due <= ?2 "
         "ORDER BY due, operation");
@@ -275,6 +278,24 @@ class claimer {
     }
     set_lease(turn_);
     result_.claimed.push_back(std::move(taken));
+  }
+
+  /// A message that can't be read keeps its own run from going on, and no other: it belongs to nobody
+  /// until somebody acts on it.
+  void set_aside(const run_row& run, const message& bad) {
+    db_.sql(
+           "UPDATE runs SET owner = 0, epoch = epoch + 1, updated = ?2, attention = ?3, report = "
+           "?4, "
+           "blocked_builds = blocked_builds || ?5 || char(10) WHERE id = ?1")
+        .with(run.row, turn_.now, static_cast<int>(attention::blocked),
+              unreadable_message(run.run, bad), what_.build)
+        .run();
+    if (run_head* head = turn_.heads.find(db_, run.row); head->owner != 0) {
+      head->owner = 0;
+      ++head->epoch;
+    }
+    turn_.latest = std::max(turn_.latest, turn_.now);
+    turn_.woke = true;
   }
 
   void tell_next() {

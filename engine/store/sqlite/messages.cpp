@@ -2,6 +2,7 @@
 #include "engine/limits.hpp"
 #include "engine/store/sqlite/rows.hpp"
 #include "engine/store/sqlite/turn.hpp"
+#include "engine/utf8.hpp"
 
 #include <algorithm>
 
@@ -40,7 +41,9 @@ void insert_message(turn& turn, const message& what) {
     pending.with(what.to).next();
     last = pending.integer(0);
   }
-  const std::string details = what.details.SerializeAsString();
+  pb::details readable = what.details;
+  make_utf8(readable);
+  const std::string details = readable.SerializeAsString();
   turn.db
       .sql(
           "INSERT INTO inbox(chain, seq, id, kind, name, operation, accepted, sender, "

@@ -53,7 +53,10 @@ run_row row_of_request(const start_request& request);
 
 extern const std::string message_columns;  // of `inbox`
 message read_message(connection& db, use& row, const chain_id& chain);
+/// All of them in order; one that can't be read says so in `damage`.
 std::vector<message> read_inbox(connection& db, const chain_id& chain);
+/// Why the run can't go on, and what can be done: the report of its attention.
+std::string unreadable_message(const run_id& run, const message& bad);
 
 /// payload::sensitive, canonical and erased as small bits.
 int payload_flags(const payload& what);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/store/projection.hpp"
-#include "engine/store/sqlite/errors.hpp"
 #include "engine/store/sqlite/rows.hpp"
 
 #include <fmt/format.h>
@@ -45,10 +44,7 @@ message read_message(connection& db, use& row, const chain_id& chain) {
       make_payload(db.names.text(row.integer(7)), row.integer(8), row.integer(9), row.bytes(10));
   const std::string_view details = row.bytes(11);
   if (!what.details.ParseFromArray(details.data(), static_cast<int>(details.size())))
-    fail(absl::StatusCode::kDataLoss, "FER-2103",
-         fmt::format("store damage: the details of message {} to {} can't be read; run 'fermata "
-                     "verify'",
-                     what.id.text(), chain.text()));
+    what.damage = fmt::format("its details ({} bytes) can't be read", details.size());
   return what;
 }
 
@@ -60,6 +56,13 @@ std::vector<message> read_inbox(connection& db, const chain_id& chain) {
   rows.with(chain);
   while (rows.next()) found.push_back(read_message(db, rows, chain));
   return found;
+}
+
+std::string unreadable_message(const run_id& run, const message& bad) {
+  return fmt::format(
+      "message {} waits for the run and is damaged: {}. The run can't go on past it: restore the "
+      "journal from a backup, or end the run with `fermata terminate {}` [FER-2103]",
+      bad.id.text(), bad.damage, run.text());
 }
 
 int payload_flags(const payload& what) {

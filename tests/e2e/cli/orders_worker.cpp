@@ -90,6 +90,7 @@ int main(int argc, char** argv) {
     const char* down = std::getenv("CARRIER_DOWN");
     if (down != nullptr && std::filesystem::exists(down))
       throw fermata::failure("no pickup today", {.type = "carrier_down"});
+    if (o.sku == "latin") throw fermata::failure("d\xe9lai", {.retryable = false});
     return "T-" + o.id;
   });
   worker.serve(bill, send_bill);

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "engine/operate/operate.hpp"
+#include "engine/operate/verify.hpp"
 #include "engine/store/status.hpp"
 #include "tests/unit/engine/sqlite/place.hpp"
 
@@ -90,6 +92,44 @@ TEST_CASE("flipped bits in the pages are reported as damage of the store, never 
     if (!events.ok()) CHECK(fer_code_of(events.status()) == "FER-2103");
   }
   CHECK(told == static_cast<int>(pages) - 1);
+}
+
+TEST_CASE("a message that can't be read blocks its own run, and no other") {
+  scene scene;
+  const worker_row me = scene.join();
+  writer bad(scene, scene.begin(me));
+  writer good(scene, scene.begin(me));
+  scene.send(scene.signal(bad.chain));
+  scene.send(scene.signal(good.chain));
+  // What an older version let in: a text of a cancel that isn't UTF-8.
+  foreign other(file_of(scene));
+  REQUIRE(other
+              .run("UPDATE inbox SET details = x'62031201e9' WHERE chain = (SELECT run FROM runs "
+                   "WHERE id = " +
+                   std::to_string(bad.row) + ")")
+              .empty());
+
+  const std::vector<claimed> taken = scene.claim(me);
+  REQUIRE(taken.size() == 1);
+  CHECK(taken[0].run.run == good.run);
+  const run_row row = scene.row(bad.run);
+  CHECK(row.attention == attention::blocked);
+  CHECK(row.owner == 0);
+  CHECK(row.report.find("[FER-2103]") != std::string::npos);
+  CHECK(bad.land(bad.next({step_completed("1")})) == landing::not_owner);
+  CHECK(scene.claim(me).empty());
+
+  std::vector<std::string> told;
+  const auto checked =
+      verify(*scene.journal, {.found = [&](const finding& one) { told.push_back(one.what); }});
+  REQUIRE(checked.ok());
+  REQUIRE(told.size() == 1);
+  CHECK(told[0].find("in its inbox is damaged") != std::string::npos);
+
+  REQUIRE(terminate(*scene.journal, bad.run, {.who = "ada", .why = "e\xe9"}).ok());
+  CHECK(scene.row(bad.run).state == run_state::terminated);
+  CHECK(scene.journal->inbox(bad.chain)->empty());
+  CHECK(verify(*scene.journal, {})->findings == 0);
 }
 
 TEST_CASE("a schema that lost a guard is reported") {

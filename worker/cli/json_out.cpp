@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/cli/json_out.hpp"
 
+#include "engine/utf8.hpp"
 #include "worker/cli/text.hpp"
 
 #include <fermata/codec.hpp>
@@ -8,15 +9,46 @@
 #include <boost/json.hpp>
 #include <fmt/format.h>
 
+#include <cmath>
 #include <ostream>
 
 namespace fermata::cli {
 
 namespace json = boost::json;
 
-std::string compact(const json::value& what) { return codec<json::value>::encode(what); }
+namespace {
+
+/// What JSON can say of it: texts become UTF-8, a number that isn't finite becomes a text.
+json::value sayable(const json::value& what) {
+  if (what.is_string()) return json::value(engine::as_utf8(what.get_string()));
+  if (what.is_double() && !std::isfinite(what.get_double()))
+    return json::value(fmt::format("{}", what.get_double()));
+  if (what.is_array()) {
+    json::array out;
+    for (const json::value& one : what.get_array()) out.push_back(sayable(one));
+    return out;
+  }
+  if (!what.is_object()) return what;
+  json::object out;
+  for (const auto& [name, value] : what.get_object())
+    out[engine::as_utf8(std::string_view(name))] = sayable(value);
+  return out;
+}
+
+}  // namespace
+
+/// Never fails because of what is stored.
+std::string compact(const json::value& what) {
+  try {
+    return codec<json::value>::encode(what);
+  } catch (const encode_error&) {
+    return codec<json::value>::encode(sayable(what));
+  }
+}
 
 namespace {
+
+constexpr std::size_t depth_shown = 150;  // with what stands around it, less than the codec refuses
 
 void pretty(std::ostream& out, const json::value& what, std::size_t indent) {
   const std::string inner(indent + 2, ' ');
@@ -107,7 +139,7 @@ json::value payload_json(const engine::payload& value, const showing& how) {
   if (is_text(value)) return json::value(value.bytes);
   if (is_json(value)) {
     json::error_code problem;
-    json::value parsed = json::parse(value.bytes, problem, {}, {.max_depth = 512});
+    json::value parsed = json::parse(value.bytes, problem, {}, {.max_depth = depth_shown});
     if (!problem) return parsed;
   }
   return {{"content_type", value.content_type.str()}, {"base64", base64(value.bytes)}};

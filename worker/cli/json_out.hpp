@@ -16,7 +16,7 @@ namespace fermata::cli {
 
 boost::json::object document(std::string_view type);
 
-/// In one line; numbers as people write them.
+/// In one line; numbers as people write them. What isn't UTF-8 is shown as U+FFFD.
 std::string compact(const boost::json::value& what);
 /// Indented, a member a line.
 void print_json(std::ostream& out, const boost::json::value& what);

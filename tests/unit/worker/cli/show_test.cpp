@@ -184,3 +184,26 @@ TEST_CASE("status counts runs by state and names what needs a person") {
   const json::object all = json::parse(p.call({"status", "-o", "json"}).out).as_object();
   CHECK(all.at("runs").at("failed") == 1);
 }
+
+TEST_CASE("stored bytes that aren't UTF-8 never break a document") {
+  prepared p;
+  const worker_row worker = p.join({"place_order"});
+  const run_id run = p.ask("place_order", "order-42");
+  p.claim(worker);
+  event odd = step_done("1", "reserve\xe9", "{}", "{}", "caf\xe9.cpp:1");
+  odd.value.content_type = "text/plain";
+  odd.value.bytes = "d\xe9lai";
+  p.append(run, {odd}, then::park, "caf\xe9");
+
+  for (const std::vector<std::string>& words :
+       {std::vector<std::string>{"show", "order-42"}, {"list"}, {"explain", "order-42"}}) {
+    std::vector<std::string> all = words;
+    all.insert(all.end(), {"-o", "json"});
+    const ran shown = p.call(all);
+    CHECK_MESSAGE(shown.code == 0, shown.err);
+    boost::json::error_code problem;
+    json::parse(shown.out, problem);
+    CHECK_FALSE(problem);
+  }
+  CHECK(has(p.call({"show", "order-42", "-o", "json"}).out, "d\xef\xbf\xbdlai"));
+}

@@ -20,8 +20,13 @@ namespace {
 constexpr std::size_t page_bytes = 4096;
 
 [[noreturn]] void fail_on(const std::string& path, std::string_view what, int error) {
-  fail(error == ENOSPC ? absl::StatusCode::kResourceExhausted : absl::StatusCode::kUnavailable,
-       error == ENOSPC ? "FER-2101" : "FER-2002",
+  const bool forbidden = error == EACCES || error == EPERM || error == EROFS;
+  fail(error == ENOSPC ? absl::StatusCode::kResourceExhausted
+       : forbidden     ? absl::StatusCode::kPermissionDenied
+                       : absl::StatusCode::kUnavailable,
+       error == ENOSPC ? "FER-2101"
+       : forbidden     ? "FER-2006"
+                       : "FER-2002",
        fmt::format("{}: can't {} it: {}", path, what, std::strerror(error)));
 }
 

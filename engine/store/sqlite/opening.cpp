@@ -49,8 +49,13 @@ auto as_opening(const std::string& path, Work&& work) {
   } catch (const store_failure& failed) {
     if (failed.status.code() == absl::StatusCode::kDataLoss && begins_like_a_database(path))
       damaged(path, failed.status);
-    if (failed.status.code() == absl::StatusCode::kDataLoss ||
-        failed.status.code() == absl::StatusCode::kUnavailable)
+    if (failed.status.code() == absl::StatusCode::kDataLoss)
+      no_journal(
+          fmt::format("{} can't be opened as a journal: file is not a database; name another "
+                      "file",
+                      path),
+          failed.status.code());
+    if (failed.status.code() == absl::StatusCode::kUnavailable)
       no_journal(fmt::format("{} can't be opened as a journal: {}", path,
                              std::string(failed.status.message())),
                  failed.status.code());
@@ -67,10 +72,12 @@ bool check_file(const address& where, const open_options& options) {
                absl::StatusCode::kInvalidArgument);
   if (fs::exists(file, error)) {
     if (::access(where.path.c_str(), R_OK | W_OK) != 0)
-      no_journal(fmt::format("{} can't be opened: {}; who only looks needs the right to write, too, "
-                             "to the file and its folder",
-                             where.path, std::strerror(errno)),
-                 absl::StatusCode::kPermissionDenied);
+      fail(errno == ENOENT ? absl::StatusCode::kNotFound : absl::StatusCode::kPermissionDenied,
+           errno == ENOENT ? "FER-2002" : "FER-2006",
+           fmt::format(
+               "{} can't be opened: {}; who only looks needs the right to write, too, to the "
+               "file and its folder",
+               where.path, std::strerror(errno)));
     return true;
   }
   if (!options.create || options.read_only)
@@ -100,9 +107,11 @@ void check_version(const schema_state& found, const address& where, bool read_on
   const int needed = read_only ? found.readable_by_min : found.written_by_min;
   if (found.readable_by_min > schema_version || needed > schema_version)
     fail(absl::StatusCode::kFailedPrecondition, "FER-2003",
-         fmt::format("{} was written by version {}, which version {} can't {}; use that version, "
-                     "or a later one",
-                     where.path, found.written_by, version(), read_only ? "read" : "write to"));
+         fmt::format(
+             "{} was written by version {} (schema {}), which version {} (schema {}) can't {}; "
+             "use that version, or a later one",
+             where.path, found.written_by, found.version, version(), schema_version,
+             read_only ? "read" : "write to"));
 }
 
 /// A copy beside the journal, before its schema changes.

@@ -251,7 +251,7 @@ def a_journal_without_permission_is_named_with_the_right_that_is_missing(at):
         reads = journal.read_bytes if user else lambda: b""
         before = reads()
         for words in (["list"], ["verify"], ["start", "place_order", ORDER, "--unchecked"]):
-            at.refuses(words, "FER-2002", str(journal), "Permission denied", "right", journal=journal,
+            at.refuses(words, "FER-2006", str(journal), "Permission denied", "right", journal=journal,
                        user=user)
         assert reads() == before and sorted(os.listdir(at.folder)) == was
     journal.chmod(0o644)

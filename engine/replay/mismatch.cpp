@@ -52,6 +52,8 @@ std::string describe(event_kind kind, std::string_view name) {
       return describe(operation_kind::publish, name);
     case event_kind::tagged:
       return describe(operation_kind::tag, name);
+    case event_kind::signal_received:
+      return describe(operation_kind::receive, name);
     case event_kind::signal_sent:
       return describe(operation_kind::send, name);
     case event_kind::compensation_registered:

@@ -10,6 +10,11 @@
 
 namespace fermata::cli {
 
+/// Of a compensation: what has compensated can only be started over (`engine::has_compensated`).
+inline bool is_undoing(const engine::event& what) {
+  return what.operation.starts_with("c.") && what.kind != engine::event_kind::suspicion;
+}
+
 /// One event as people read it.
 struct told_event {
   std::string what;  // "step done"

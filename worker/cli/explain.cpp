@@ -13,6 +13,10 @@ namespace fermata::cli {
 
 namespace {
 
+std::string step_text(const next_step& one) {
+  return one.command + (one.when.empty() ? "" : "    (" + one.when + ")");
+}
+
 boost::json::object explanation_json(session& s, const engine::run_row& row, const explanation& e) {
   boost::json::object out = document("explanation");
   out["run"] = run_json(row, s.shown());
@@ -20,8 +24,15 @@ boost::json::object explanation_json(session& s, const engine::run_row& row, con
   out["sentence"] = e.sentence;
   boost::json::array& evidence = out["evidence"].emplace_array();
   for (const std::string& one : e.evidence) evidence.emplace_back(one);
-  boost::json::array& next = out["next"].emplace_array();
-  for (const std::string& one : e.next) next.emplace_back(one);
+  boost::json::array next;
+  boost::json::array advice;
+  for (const next_step& one : e.next) {
+    if (one.whole) next.emplace_back(one.command);
+    if (!one.whole || !one.when.empty()) advice.emplace_back(step_text(one));
+  }
+  for (const std::string& one : e.advice) advice.emplace_back(one);
+  out["next"] = std::move(next);  // commands only
+  out["advice"] = std::move(advice);
   return out;
 }
 
@@ -40,9 +51,11 @@ void print_explanation(session& s, const engine::run_row& row, const explanation
         first = false;
       }
   }
-  if (!e.next.empty()) s.out() << '\n';
-  for (const std::string& one : e.next)
-    s.out() << (&one == &e.next.front() ? "  Next: " : "        ") << s.paint(one, tint::cyan)
+  std::vector<std::string> next = e.advice;
+  for (const next_step& one : e.next) next.push_back(step_text(one));
+  if (!next.empty()) s.out() << '\n';
+  for (const std::string& one : next)
+    s.out() << (&one == &next.front() ? "  Next: " : "        ") << s.paint(one, tint::cyan)
             << '\n';
 }
 

@@ -3,6 +3,7 @@
 
 #include "worker/cli/session.hpp"
 
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -47,7 +48,8 @@ struct run_facts {
   engine::time_us last_event_at = 0;
   std::string last_event;  // "step 'charge_card'"
   std::string damage;      // the journal can't be read behind an event
-  bool copied = false;
+  bool compensated = false;
+  std::map<std::string, engine::position_t> signals;  // where the newest of each name is
 
   bool served_now(std::string_view kind, std::string_view name) const;
   bool ever_served(std::string_view kind, std::string_view name) const;
@@ -55,15 +57,29 @@ struct run_facts {
 
 run_facts facts_of(session& s, const engine::run_row& row);
 
+struct next_step {
+  std::string command;
+  std::string when = "";  // under which condition, or what for
+  bool whole = true;      // false: something has to be filled in
+};
+
 struct explanation {
   std::string reason;  // a word for programs: "waits_for_signal"
   std::string sentence;
   std::vector<std::string> evidence;
-  std::vector<std::string> next;  // commands to type
+  std::vector<next_step> next;      // commands to type
+  std::vector<std::string> advice;  // what else can be done
 };
 
 /// Always has an answer.
 explanation reason_for(session& s, const run_facts& facts);
+
+/// Of a run that has ended.
+explanation because_ended(session& s, const run_facts& facts);
+/// Of one that waits for a person; empty when it doesn't.
+std::optional<explanation> because_of_attention(session& s, const run_facts& facts);
+/// The same row, for a command about another run of it.
+engine::run_row named(engine::run_row row, const engine::run_id& run);
 
 /// "for 3m" or "since 2026-…"; "for another 5m" or "until 2026-…".
 std::string since_text(session& s, engine::time_us at);

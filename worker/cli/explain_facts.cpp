@@ -131,6 +131,8 @@ void fold(session& s, run_facts& facts) {
       }
       fold.take(*event);
       note_crash(*event, crashed, facts);
+      facts.compensated = facts.compensated || is_undoing(*event);
+      if (event->kind == event_kind::signal_received) facts.signals[event->name] = event->position;
       facts.events = event->position;
       facts.last_event_at = event->at;
       facts.last_event = engine::describe(*event);

@@ -31,85 +31,8 @@ std::string worker_text(const engine::worker_row& worker) {
   return fmt::format("{} (process {} on {})", worker.id.text(), worker.pid, clean(worker.host));
 }
 
-explanation ended(session& s, const run_facts& f) {
-  const engine::run_row& row = f.row;
-  const std::string call = call_of(row);
-  explanation out{.reason = std::string(text_of(row.state))};
-  const std::string when =
-      fmt::format("{} {}, after {}", text_of(row.state), s.time(row.ended),
-                  span_text(row.ended - (row.started ? row.started : row.ended)));
-  out.sentence =
-      fmt::format("{} {}{}.", call, when, row.error.empty() ? "" : ": " + clean(row.error));
-  if (row.next_run != engine::run_id{})
-    out.evidence.push_back("it goes on as " + row.next_run.text());
-  switch (row.state) {
-    case engine::run_state::completed:
-      out.next = {"fermata result " + call};
-      break;
-    case engine::run_state::continued:
-      out.next = {"fermata explain " + row.next_run.text()};
-      break;
-    case engine::run_state::expired:
-      out.evidence.emplace_back("no worker took it before its not_after passed");
-      out.next = {"fermata status"};
-      break;
-    default:
-      out.next = {"fermata show " + call, "fermata retry " + call};
-  }
-  return out;
-}
-
-maybe because_of_attention(session& s, const run_facts& f) {
-  const engine::run_row& row = f.row;
-  const std::string call = call_of(row);
-  explanation out{.reason = std::string(text_of(row.attention))};
-  if (!row.report.empty()) out.evidence.push_back(clean_lines(row.report));
-  switch (row.attention) {
-    case engine::attention::none:
-      return std::nullopt;
-    case engine::attention::blocked:
-      if (row.report.find("[FER-2103]") != std::string::npos) {
-        out.sentence = fmt::format(
-            "{} is blocked: its journal is damaged and can't be replayed. Other runs go on.", call);
-        out.next = {"fermata verify " + call,
-                    "fermata retry " + call + "    (when it is restored from a backup)"};
-        break;
-      }
-      out.sentence = fmt::format(
-          "{} is blocked: the workflow's code has changed and no longer fits "
-          "what the journal has. Nothing is lost and nothing has failed.",
-          call);
-      if (!row.build.empty()) out.evidence.push_back("begun by build " + clean(row.build));
-      for (const auto& worker : f.workers)
-        if (worker.build == row.build)
-          out.evidence.push_back("a worker of that build is alive and may take it: " +
-                                 worker.id.text());
-      out.next = {
-          "fermata show " + call,
-          "fermata retry " + call + "    (when code that fits is deployed; see ctx.patched())"};
-      break;
-    case engine::attention::quarantined:
-      out.sentence =
-          fmt::format("{} is quarantined: an operation took its worker down too often.", call);
-      out.next = {"fermata show " + call,
-                  "fermata retry " + call + "    (when the step is mended)"};
-      break;
-    case engine::attention::paused:
-      out.sentence = fmt::format("{} is paused.", call);
-      if (f.last_act.act() == "pause")
-        out.sentence = fmt::format("{} was paused {} by {}{}.", call, s.time(f.last_act_at),
-                                   clean(f.last_act.who()),
-                                   f.last_act.why().empty() ? "" : ": " + clean(f.last_act.why()));
-      out.next = {"fermata show " + call};
-      break;
-    case engine::attention::needs_attention:
-      out.sentence =
-          fmt::format("{} needs a person: a compensation failed for good, the rest waits.", call);
-      out.next = {"fermata show " + call,
-                  "fermata retry " + call + "    (goes on with that compensation)"};
-      break;
-  }
-  return out;
+std::string of_namespace(const engine::run_row& row) {
+  return row.space == "default" ? "" : ", with --namespace " + clean(row.space);
 }
 
 /// Nobody is there who could work on it.
@@ -122,7 +45,8 @@ maybe because_nobody_serves(session& s, const run_facts& f) {
     out.sentence = fmt::format("{} waits for a worker: none is alive on this journal.", call);
     if (f.ever_served("workflow", row.workflow))
       out.evidence.push_back(fmt::format("workflow '{}' was served here before", workflow));
-    out.next = {"start your worker with --journal " + s.address(), "fermata status"};
+    out.advice = {"start your worker with --journal " + s.address() + of_namespace(row)};
+    out.next = {{s.command("status")}};
     return out;
   }
   if (f.served_now("workflow", row.workflow)) return std::nullopt;
@@ -137,7 +61,8 @@ maybe because_nobody_serves(session& s, const run_facts& f) {
                              ? "a worker that has left served it"
                              : "no worker ever served it" +
                                    did_you_mean(near_names(row.workflow, names)));
-  out.next = {"start a worker that serves it", "fermata status"};
+  out.advice = {"start a worker that serves it" + of_namespace(row)};
+  out.next = {{s.command("status")}};
   return out;
 }
 
@@ -160,7 +85,11 @@ maybe because_not_begun(session& s, const run_facts& f) {
       call, queue, since_text(s, std::max(row.requested, row.not_before)));
   out.evidence.push_back(
       fmt::format("either no worker subscribes to queue '{}', or all are full", queue));
-  out.next = {"fermata status", "start a worker with --queue " + queue};
+  if (row.space != "default")
+    out.evidence.push_back(fmt::format(
+        "it is in namespace '{}', which only workers of that namespace see", clean(row.space)));
+  out.advice = {"start a worker with --queue " + queue + of_namespace(row)};
+  out.next = {{s.command("status")}};
   return out;
 }
 
@@ -176,7 +105,7 @@ maybe because_of_owner(session& s, const run_facts& f) {
         "{} belongs to a worker that has died; the next one that looks takes it over.", call);
     if (f.owner) out.evidence.push_back(worker_text(*f.owner));
     if (f.workers.empty()) out.evidence.emplace_back("no other worker is alive");
-    out.next = {"fermata status"};
+    out.next = {{s.command("status")}};
     return out;
   }
   if (f.owner->lease_until != 0 && f.owner->lease_until < f.boot_now) {
@@ -186,7 +115,8 @@ maybe because_of_owner(session& s, const run_facts& f) {
         "takes it over as soon as one looks.",
         call, span_text(f.boot_now - f.owner->lease_until));
     out.evidence = {worker_text(*f.owner), "last seen " + s.time(f.owner->last_seen)};
-    out.next = {fmt::format("ps -o pid,stat,etime,cmd -p {}", f.owner->pid), "fermata status"};
+    out.next = {{fmt::format("ps -o pid,stat,etime,cmd -p {}", f.owner->pid)},
+                {s.command("status")}};
     return out;
   }
   for (const in_flight& op : f.operations)
@@ -200,7 +130,7 @@ maybe because_of_owner(session& s, const run_facts& f) {
       out.evidence.push_back(fmt::format("step '{}' is executing, attempt {}, {}{}", op.name,
                                          op.attempts + 1, since_text(s, op.since),
                                          at_place(op.place)));
-  out.next = {"fermata show " + call + " --follow"};
+  out.next = {{s.command("show", row, "--follow")}};
   return out;
 }
 
@@ -214,7 +144,8 @@ maybe because_of_steps(session& s, const run_facts& f) {
       out.reason = "step_not_served";
       out.sentence = fmt::format("{} waits for a worker that serves step '{}' on queue '{}' {}.",
                                  call, op.name, op.queue, since_text(s, op.since));
-      out.next = {"start a worker that serves it", "fermata status"};
+      out.advice = {"start a worker that serves it" + of_namespace(f.row)};
+      out.next = {{s.command("status")}};
       return out;
     }
     if (op.attempts == 0) continue;
@@ -228,10 +159,15 @@ maybe because_of_steps(session& s, const run_facts& f) {
       out.reason = "step_not_served";
       out.evidence.push_back(fmt::format("no live worker serves step '{}'", op.name));
     }
-    out.next = {"fermata show " + call};
+    out.next = {{s.command("show", f.row)}};
     return out;
   }
   return std::nullopt;
+}
+
+/// What it carries has to be filled in.
+next_step signal_step(session& s, const engine::run_row& row, const std::string& name) {
+  return {.command = s.command("signal", row, name + " [JSON]"), .whole = false};
 }
 
 maybe because_of_waits(session& s, const run_facts& f) {
@@ -244,7 +180,7 @@ maybe because_of_waits(session& s, const run_facts& f) {
       out.sentence =
           fmt::format("waits for signal '{}' {}, at most {}{}", op.name, since_text(s, op.since),
                       until_text(s, op.due), at_place(op.place));
-      out.next = {fmt::format("fermata signal {} {} [JSON]", call, op.name)};
+      out.next = {signal_step(s, f.row, op.name)};
     } else if (op.kind == in_flight::what::sleep) {
       out.reason = "sleeps";
       out.sentence = fmt::format("sleeps {}, it began {}{}", until_text(s, op.due),
@@ -254,7 +190,7 @@ maybe because_of_waits(session& s, const run_facts& f) {
       out.sentence =
           fmt::format("waits for its child '{}' {}, which is {}{}", op.name,
                       since_text(s, op.since), text_of(op.child_state), at_place(op.place));
-      out.next = {"fermata explain " + op.child.text()};
+      out.next = {{s.command("explain", named(f.row, op.child))}};
     } else {
       continue;
     }
@@ -283,10 +219,11 @@ maybe because_it_said(session& s, const run_facts& f) {
   if (waits.starts_with("signal '")) {
     out.reason = "waits_for_signal";
     const std::string name = waits.substr(8, waits.find('\'', 8) - 8);
-    out.next = {fmt::format("fermata signal {} {} [JSON]", call, name)};
+    out.next = {signal_step(s, f.row, name)};
   } else if (waits.find("no worker here can carry out") != std::string::npos) {
     out.reason = "step_not_served";
-    out.next = {"start a worker that serves it", "fermata status"};
+    out.advice = {"start a worker that serves it" + of_namespace(f.row)};
+    out.next = {{s.command("status")}};
   }
   return out;
 }
@@ -299,7 +236,7 @@ explanation ready(session& s, const run_facts& f) {
     out.evidence.push_back(count_of(std::ssize(f.inbox), "message") + " unread");
   out.evidence.push_back(
       fmt::format("the last event was {} ({})", f.last_event, s.time(f.last_event_at)));
-  out.next = {"fermata status", "fermata show " + call};
+  out.next = {{s.command("status")}, {s.command("show", f.row)}};
   return out;
 }
 
@@ -323,7 +260,7 @@ bool has_work(const run_facts& f) {
 }  // namespace
 
 explanation reason_for(session& s, const run_facts& f) {
-  if (engine::ended(f.row.state)) return ended(s, f);
+  if (engine::ended(f.row.state)) return because_ended(s, f);
   maybe out = because_of_attention(s, f);
   if (!out) out = because_not_begun(s, f);
   if (!out) out = because_of_owner(s, f);
@@ -342,7 +279,7 @@ explanation reason_for(session& s, const run_facts& f) {
   if (!f.row.status.empty()) out->evidence.push_back("it says: " + clean(f.row.status));
   if (!f.damage.empty()) {
     out->evidence.push_back("damaged: " + clean(f.damage));
-    out->next.push_back("fermata verify " + call_of(f.row));
+    out->next.push_back({s.command("verify", f.row)});
   }
   return *out;
 }

@@ -88,19 +88,29 @@ cell details_cell(const told_event& told) {
   return {.text = std::move(text), .joins = true, .wraps = bad};
 }
 
+/// A table that grows has room for what its first rows don't need.
+std::vector<column> columns_of(session& s, bool grows) {
+  const auto room = [&](std::size_t columns) { return grows ? columns : std::size_t{0}; };
+  const bool relative = s.times() == time_style::relative;
+  return {{.title = "#", .right = true, .least = 1, .reserve = room(3), .whole = true},
+          {.title = relative ? "SINCE" : "AT",
+           .right = true,
+           .least = 6,
+           .reserve = relative ? room(9) : 0},
+          {.title = "EVENT", .least = 9, .reserve = room(15)},
+          {.title = "DETAILS", .least = 24, .flexible = true},
+          {.title = "TOOK", .right = true, .least = 5, .reserve = room(7)},
+          {.title = "WAITED", .right = true, .least = 6, .drop = 2, .reserve = room(7)},
+          {.title = "WHERE", .least = 12, .drop = 1, .reserve = room(12)}};
+}
+
 class event_table {
  public:
-  event_table(session& s, showing how, engine::time_us start)
+  event_table(session& s, showing how, engine::time_us start, bool grows)
       : session_(s),
         start_(start),
         teller_(how, s.now()),
-        table_(s.make_table({{"#", true, 1},
-                             {s.times() == time_style::relative ? "SINCE" : "AT", true, 6},
-                             {"EVENT", false, 9},
-                             {"DETAILS", false, 24, true},
-                             {"TOOK", true, 5},
-                             {"WAITED", true, 6, false, 2},
-                             {"WHERE", false, 12, false, 1}})) {}
+        table_(s.make_table(columns_of(s, grows))) {}
 
   void add(const read_event& one) {
     if (start_ == 0) start_ = one.what.at;
@@ -143,6 +153,7 @@ struct table_end {
   engine::position_t position = 0;
   engine::event newest;
   std::optional<engine::event> crash;  // the last
+  bool compensated = false;
 };
 
 void add_crash(session& s, card& c, const engine::event& crash) {
@@ -157,7 +168,6 @@ void add_crash(session& s, card& c, const engine::event& crash) {
 void print_card(session& s, const engine::run_row& row, const table_end& end, bool reveal) {
   const engine::position_t events = end.position;
   card c = s.make_card();
-  const std::string call = call_of(row);
   const auto shade = tint_of(row.state, row.attention);
   if (engine::ended(row.state))
     c.add("state",
@@ -187,16 +197,16 @@ void print_card(session& s, const engine::run_row& row, const table_end& end, bo
                          row.state == engine::run_state::cancelled ||
                          row.state == engine::run_state::terminated;
   if (retriable && row.next_run.empty())
-    c.add("next", "fermata retry " + call, tint::bold);
+    c.add("next", s.command("retry", row, end.compensated ? "--from-start" : ""), tint::bold);
   else if (!engine::ended(row.state))
-    c.add("next", "fermata explain " + call, tint::bold);
+    c.add("next", s.command("explain", row), tint::bold);
   s.out() << '\n';
   c.print(s.out());
 }
 
 int show_table(session& s, engine::run_row row, const options& o) {
   print_head(s, row);
-  event_table events(s, {.reveal = o.reveal, .times = s.times()}, row.started);
+  event_table events(s, {.reveal = o.reveal, .times = s.times()}, row.started, o.follow);
   table_end end;
   for (;;) {
     const std::uint32_t seen = s.store().wake_count();
@@ -206,6 +216,7 @@ int show_table(session& s, engine::run_row row, const options& o) {
     for (const read_event& one : page) {
       events.add(one);
       if (one.what.kind == engine::event_kind::attempt_crashed) end.crash = one.what;
+      end.compensated = end.compensated || is_undoing(one.what);
     }
     if (!page.empty()) {
       end.position = page.back().position;

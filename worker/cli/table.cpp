@@ -56,6 +56,8 @@ void table::measure() {
         widths_[i] = std::max(widths_[i], width_of(lines[n]));
     }
   for (std::size_t i = 0; i < widths_.size(); ++i)
+    widths_[i] = std::max(widths_[i], columns_[i].reserve);
+  for (std::size_t i = 0; i < widths_.size(); ++i)
     if (widths_[i] != 0) widths_[i] = std::max(widths_[i], width_of(columns_[i].title));
 }
 
@@ -130,7 +132,7 @@ table::laid_out table::lay_out(const std::vector<cell>& row) const {
       }
     }
     for (const std::string_view line : lines_of(row[i].text)) {
-      if (width_ == 0)
+      if (width_ == 0 || columns_[i].whole)
         lines.emplace_back(line);
       else if (lines.empty() || !columns_[i].flexible)
         lines.push_back(truncated(line, widths_[i]));

@@ -11,10 +11,12 @@ namespace fermata::cli {
 
 struct column {
   std::string title;
-  bool right = false;     // numbers
-  std::size_t least = 6;  // it isn't made narrower than this
-  bool flexible = false;  // is made narrower first, and gets what is left
-  int drop = 0;           // too narrow for all: those with the highest number go first; 0: stays
+  bool right = false;       // numbers
+  std::size_t least = 6;    // it isn't made narrower than this
+  bool flexible = false;    // is made narrower first, and gets what is left
+  int drop = 0;             // too narrow for all: those with the highest number go first; 0: stays
+  std::size_t reserve = 0;  // at least that wide from the start: rows that come later need it
+  bool whole = false;       // never cut off, wherever that moves the rest of its row
 };
 
 struct cell {

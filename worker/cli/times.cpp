@@ -12,6 +12,13 @@
 
 namespace fermata::cli {
 
+namespace {
+
+constexpr duration furthest = std::chrono::hours(24) * 36'525;
+constexpr std::chrono::seconds last_second(253'402'300'799);  // of the year 9999
+
+}  // namespace
+
 std::string iso_text(engine::time_us at) {
   if (at == 0) return {};
   const std::chrono::sys_time<std::chrono::microseconds> when{std::chrono::microseconds(at)};
@@ -19,11 +26,18 @@ std::string iso_text(engine::time_us at) {
 }
 
 std::string coarse_text(std::int64_t us) {
-  const std::int64_t s = std::abs(us) / 1'000'000;
-  if (s < 60) return fmt::format("{}s", s);
-  if (s < 3'600) return fmt::format("{}m", s / 60);
-  if (s < 86'400) return fmt::format("{}h", s / 3'600);
-  return fmt::format("{}d", s / 86'400);
+  struct step {
+    std::int64_t seconds;
+    const char* name;
+    std::int64_t many;  // so many are one of the next
+  };
+  constexpr step steps[] = {{1, "s", 60}, {60, "m", 60}, {3'600, "h", 24}};
+  const std::int64_t s = (std::abs(us) + 500'000) / 1'000'000;
+  // Rounded: a timer of three days doesn't read 2d a second later.
+  for (const auto& [seconds, name, many] : steps)
+    if (const std::int64_t n = (s + seconds / 2) / seconds; n < many)
+      return fmt::format("{}{}", n, name);
+  return fmt::format("{}d", (s + 43'200) / 86'400);
 }
 
 std::string time_text(engine::time_us at, engine::time_us now, time_style how) {
@@ -46,13 +60,18 @@ std::int64_t read_duration_ms(std::string_view text, std::string_view flag) {
   const auto span = detail::parse_duration(text);
   if (!span)
     throw usage_error(fmt::format("{} needs {}, not '{}'", flag, detail::duration_example, text));
+  if (*span > furthest)
+    throw refusal(codes::too_far,
+                  fmt::format("{} is 36525d at most (100 years), not '{}'", flag, text));
   return span->count();
 }
 
 engine::time_us read_instant(std::string_view text, std::string_view flag, engine::time_us now,
                              bool durations_are_past) {
-  if (const auto span = detail::parse_duration(text))
-    return durations_are_past ? now - span->count() * 1'000 : now + span->count() * 1'000;
+  if (detail::parse_duration(text)) {
+    const std::int64_t ms = read_duration_ms(text, flag);
+    return durations_are_past ? now - ms * 1'000 : now + ms * 1'000;
+  }
   std::string whole(text);
   if (whole.size() == 10) whole += "T00:00:00Z";
   const auto at = detail::time_of(whole);
@@ -60,6 +79,9 @@ engine::time_us read_instant(std::string_view text, std::string_view flag, engin
     throw usage_error(
         fmt::format("{} needs {} or an instant such as 2026-11-22T15:00:00Z, not '{}'", flag,
                     detail::duration_example, text));
+  if (at->seconds.time_since_epoch() > last_second || at->seconds.time_since_epoch() < -last_second)
+    throw refusal(codes::too_far,
+                  fmt::format("{} '{}' isn't within the years 0 to 9999", flag, text));
   return std::chrono::duration_cast<std::chrono::microseconds>(at->seconds.time_since_epoch() +
                                                                at->rest)
       .count();

@@ -12,7 +12,7 @@ namespace json = boost::json;
 namespace {
 
 struct answer {
-  std::string reason, sentence, evidence, next;
+  std::string reason, sentence, evidence, next, advice;
 };
 
 answer explained(prepared& p, const std::string& run) {
@@ -20,7 +20,8 @@ answer explained(prepared& p, const std::string& run) {
   REQUIRE_MESSAGE(shown.code == 0, shown.err);
   const json::object all = json::parse(shown.out).as_object();
   return {std::string(all.at("reason").as_string()), std::string(all.at("sentence").as_string()),
-          json::serialize(all.at("evidence")), json::serialize(all.at("next"))};
+          json::serialize(all.at("evidence")), json::serialize(all.at("next")),
+          json::serialize(all.at("advice"))};
 }
 
 bool has(const std::string& text, std::string_view part) {
@@ -90,7 +91,8 @@ TEST_CASE("a run in a queue that nobody takes from names the queue") {
 
   CHECK(why.reason == "queued");
   CHECK(has(why.sentence, "queue 'gpu' for 3m"));
-  CHECK(has(why.next, "--queue gpu"));
+  CHECK(has(why.advice, "--queue gpu"));
+  CHECK(has(why.next, "[\"fermata status"));
 }
 
 TEST_CASE("a run that waits for a signal says which, since when, how long, and how to send it") {
@@ -101,8 +103,9 @@ TEST_CASE("a run that waits for a signal says which, since when, how long, and h
 
   CHECK(why.reason == "waits_for_signal");
   CHECK(why.sentence ==
-        "order-42 waits for signal 'reviewed' for 1m, at most for another 1h (orders.cpp:25).");
-  CHECK(has(why.next, "fermata signal order-42 reviewed"));
+        "order-42 waits for signal 'reviewed' for 1m, at most for another 2h (orders.cpp:25).");
+  CHECK(has(why.advice, "fermata signal order-42 reviewed [JSON]"));
+  CHECK(why.next == "[]");
 }
 
 TEST_CASE("a run that sleeps says until when") {
@@ -111,7 +114,7 @@ TEST_CASE("a run that sleeps says until when") {
   const answer why = explained(p, "order-42");
 
   CHECK(why.reason == "sleeps");
-  CHECK(has(why.sentence, "sleeps for another 1h"));
+  CHECK(has(why.sentence, "sleeps for another 2h"));
 }
 
 TEST_CASE("a step that is retried says which attempt comes when, and the last error") {
@@ -122,7 +125,7 @@ TEST_CASE("a step that is retried says which attempt comes when, and the last er
       then::park, "step 'ship_parcel', attempt 3 of 5");
   const answer why = explained(p, "order-42");
 
-  CHECK(has(why.sentence, "retries step 'ship_parcel' (orders.cpp:31): attempt 3 comes in 1m"));
+  CHECK(has(why.sentence, "retries step 'ship_parcel' (orders.cpp:31): attempt 3 comes in 2m"));
   CHECK(has(why.evidence, "carrier_down: no pickup today"));
   CHECK(has(why.evidence, "attempt 3 of 5"));
 }
@@ -163,6 +166,37 @@ TEST_CASE(
     CHECK(has(told.evidence, "position 3"));
     CHECK(has(told.next, "fermata retry order-42"));
   }
+}
+
+TEST_CASE("a signal that can't be read is named, and not called changed code") {
+  begun p;
+  p.append(
+      p.run, {signal_came("reviewed", R"({"approved":"yes"})")}, then::park, "", attention::blocked,
+      "run r, after position 2: the result of signal 'reviewed' can't be read: .approved isn't "
+      "true or false [FER-1201]; deploy a build whose types can read what is recorded");
+  const answer told = explained(p, "order-42");
+
+  CHECK(has(told.sentence, "signal 'reviewed' at position 2 can't be read"));
+  CHECK_FALSE(has(told.sentence, "changed"));
+  CHECK(has(told.next, "fermata terminate order-42"));
+}
+
+TEST_CASE("what has compensated is offered a start over, since a plain retry is refused") {
+  begun p;
+  p.append(p.run, {step_done("c.1", "release_stock", "{}", "null"), run_failed("no", "no")},
+           then::end);
+
+  const answer told = explained(p, "order-42");
+  CHECK(has(told.next, "fermata retry order-42 --from-start"));
+  CHECK(has(p.call({"show", "order-42"}).out, "fermata retry order-42 --from-start"));
+}
+
+TEST_CASE("next commands keep the journal and the namespace they are about") {
+  begun p;
+  p.append(p.run, {run_failed("no", "no")}, then::end);
+
+  const answer told = explained(p, "order-42");
+  CHECK(has(told.next, "fermata retry order-42 -j " + p.address));
 }
 
 TEST_CASE("an ended run says how it ended and what to do") {

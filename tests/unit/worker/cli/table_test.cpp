@@ -97,3 +97,25 @@ TEST_CASE("a card breaks long texts between words and indents them") {
         "  error  the carrier didn't answer in\n"
         "         time, nor later\n");
 }
+
+TEST_CASE("a number that stays whole isn't cut off when later rows are longer") {
+  std::ostringstream out;
+  table t({{.title = "#", .right = true, .least = 1, .whole = true}, {"EVENT", false, 6}}, 40,
+          false);
+  t.add({{"9"}, {"step"}});
+  t.print(out);
+  t.add({{"10"}, {"step"}});
+  t.print(out);
+  CHECK(out.str().find("10") != std::string::npos);
+  CHECK(out.str().find("…") == std::string::npos);
+}
+
+TEST_CASE("a column keeps the room that rows to come will need") {
+  std::ostringstream out;
+  table t({{"EVENT", false, 6}, {.title = "TOOK", .right = true, .reserve = 7}}, 40, false);
+  t.add({{"started"}, {""}});
+  t.print(out);
+  t.add({{"done"}, {"1min 3s"}});
+  t.print(out);
+  CHECK(out.str().find("1min 3s") != std::string::npos);
+}

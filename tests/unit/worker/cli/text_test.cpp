@@ -40,6 +40,10 @@ TEST_CASE("bytes and spans are written as people say them") {
   CHECK(span_text(250'000) == "250ms");
   CHECK(span_text(1'234'000) == "1.2s");
   CHECK(coarse_text(190'000'000) == "3m");
+  CHECK(coarse_text(3 * 86'400'000'000 - 1'000'000) == "3d");
+  CHECK(coarse_text(3'599'000'000) == "1h");
+  CHECK(coarse_text(89'000'000) == "1m");
+  CHECK(coarse_text(59'400'000) == "59s");
 }
 
 TEST_CASE("a time is relative for people, an instant for pipes, a number where it was asked for") {
@@ -60,6 +64,8 @@ TEST_CASE(
   CHECK(read_instant("1h", "--not-after", now, false) == now + 3'600'000'000);
   CHECK(read_instant("2024-01-01", "--since", now, true) == now);
   CHECK(read_instant("2024-01-01T00:00:01.5Z", "--since", now, true) == now + 1'500'000);
+  CHECK_THROWS_AS(read_instant("+20000-01-01T00:00:00Z", "--since", now, true), fermata::error);
+  CHECK_THROWS_AS(read_duration_ms("36526d", "--delay"), fermata::error);
   CHECK_THROWS_WITH_AS(read_instant("yesterday", "--since", now, true),
                        doctest::Contains("--since needs a duration"), fermata::error);
 }

@@ -37,10 +37,11 @@ payload outcome_of(engine::event_kind how, const std::string& id, const engine::
                               codes::expired.code),
                   id);
     default:
-      throw error(codes::terminated,
-                  fmt::format("run {} was terminated: {} [{}]", id, why.message(),
-                              codes::terminated.code),
-                  id);
+      throw error(
+          codes::terminated,
+          fmt::format("run {} was terminated{}{} [{}]", id, why.message().empty() ? "" : ": ",
+                      why.message(), codes::terminated.code),
+          id);
   }
 }
 
@@ -173,9 +174,15 @@ std::optional<payload> journal_impl::ended_with(const engine::run_row& row) {
 
 payload journal_impl::result(std::string_view chain, std::optional<duration> limit) {
   const auto over = [&]() -> timed_out {
-    return timed_out(fmt::format("run {} has no result yet; it goes on [{}]", chain,
-                                 codes::wait_over.code),
-                     std::string(chain), codes::wait_over);
+    const engine::attention why = newest_of(chain).attention;
+    const std::string stands =
+        why == engine::attention::none
+            ? "; it goes on"
+            : fmt::format(": it is {} and doesn't go on by itself; `fermata explain {}` says why",
+                          text_of(why), chain);
+    return timed_out(
+        fmt::format("run {} has no result yet{} [{}]", chain, stands, codes::wait_over.code),
+        std::string(chain), codes::wait_over);
   };
   const std::int64_t until =
       limit ? time_->steady_now_us() + limit->count() * 1000 : INT64_MAX;

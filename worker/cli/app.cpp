@@ -97,6 +97,16 @@ std::size_t verb_at(const std::vector<std::string>& arguments) {
                                 guess.empty() ? "; `fermata help` lists them" : guess));
 }
 
+/// Whoever reads a file or a pipe must not take half of it for the whole.
+void check_written(std::ostream& out) {
+  out.flush();
+  if (out.fail())
+    throw refusal(
+        codes::output_lost,
+        "standard output couldn't be written to: it is full or closed; what was asked for "
+        "may have been done");
+}
+
 int carry_out(const command& which, std::vector<std::string> arguments, world& where) {
   parser p(which);
   const bool asks_help = std::ranges::any_of(
@@ -129,12 +139,14 @@ int run(const std::vector<std::string>& arguments, world& where) {
     };
     if (first("-V", "--version")) {
       where.out << detail::version_banner("fermata") << '\n';
+      check_written(where.out);
       return done;
     }
     if (at == arguments.size()) {
       if (!arguments.empty() && !first("-h", "--help"))
         throw usage_error("a command is missing; `fermata help` lists them");
       print_overview(where.out, colour);
+      check_written(where.out);
       return done;
     }
     const command* which = command_named(arguments[at]);
@@ -142,7 +154,7 @@ int run(const std::vector<std::string>& arguments, world& where) {
     std::vector<std::string> rest = arguments;
     rest.erase(rest.begin() + static_cast<std::ptrdiff_t>(at));
     const int code = carry_out(*which, std::move(rest), where);
-    where.out.flush();
+    check_written(where.out);
     return code;
   } catch (const error& problem) {
     where.out.flush();

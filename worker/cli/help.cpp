@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <ostream>
 
 namespace fermata::cli {
@@ -98,6 +99,31 @@ int explain_code(session& s, const code_info& code) {
   return done;
 }
 
+/// "fer-1202" and "1202" mean FER-1202.
+std::string code_of(std::string text) {
+  for (char& c : text) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  const bool number = text.size() == 4 && std::ranges::all_of(text, [](unsigned char c) {
+                        return std::isdigit(c) != 0;
+                      });
+  return number ? "FER-" + text : text;
+}
+
+int list_codes(session& s) {
+  if (s.as_json()) {
+    json::object out = document("codes");
+    json::array& all = out["codes"].emplace_array();
+    for (const code_info& one : all_codes())
+      all.push_back({{"code", one.code}, {"meaning", one.meaning}, {"remedy", one.remedy}});
+    s.print(out);
+    return done;
+  }
+  table t = s.make_table({{"CODE", false, 8}, {"MEANING", false, 20, true}});
+  for (const code_info& one : all_codes())
+    t.add({{std::string(one.code), tint::bold}, {std::string(one.meaning)}});
+  t.print(s.out());
+  return done;
+}
+
 }  // namespace
 
 void print_overview(std::ostream& out, bool colour) {
@@ -173,7 +199,8 @@ action declare_help(CLI::App& flags) {
     bool as_json = false;
   };
   const auto o = std::make_shared<options>();
-  flags.add_option("COMMAND", o->what, "a command, or an error code such as FER-1203");
+  flags.add_option("COMMAND", o->what,
+                   "a command, an error code such as FER-1203, or codes: all of them");
   flags.add_flag("--json", o->as_json, "describe all commands, flags and codes for programs");
   return [o](session& s) -> int {
     if (o->as_json || (s.as_json() && o->what.empty())) {
@@ -184,7 +211,8 @@ action declare_help(CLI::App& flags) {
       print_overview(s.out(), s.colour());
       return done;
     }
-    if (const code_info* code = code_named(o->what)) return explain_code(s, *code);
+    if (o->what == "codes") return list_codes(s);
+    if (const code_info* code = code_named(code_of(o->what))) return explain_code(s, *code);
     const command* which = command_named(o->what);
     if (which == nullptr)
       throw usage_error(

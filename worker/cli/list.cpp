@@ -15,11 +15,12 @@ namespace {
 struct options {
   std::string workflow, attention, key, since, until;
   std::vector<std::string> states, tags;
-  std::size_t limit = 50;
+  std::int64_t limit = 50;
   bool all = false;
 };
 
 constexpr std::size_t page_size = 500;
+constexpr std::int64_t limit_most = 1'000'000'000;
 
 engine::run_query query_of(session& s, const options& o) {
   engine::run_query q;
@@ -51,7 +52,9 @@ engine::run_query query_of(session& s, const options& o) {
   }
   if (!o.since.empty()) q.since = read_instant(o.since, "--since", s.now(), true);
   if (!o.until.empty()) q.until = read_instant(o.until, "--until", s.now(), true);
-  if (!o.all && o.limit == 0) throw usage_error("--limit needs at least 1");
+  if (!o.all && (o.limit < 1 || o.limit > limit_most))
+    throw usage_error(
+        fmt::format("--limit is 1 to {}, not {}; --all shows all of them", limit_most, o.limit));
   return q;
 }
 
@@ -64,7 +67,7 @@ bool wanted(const options& o, const engine::run_row& row) {
 bool each_page(session& s, const options& o,
                const std::function<void(std::vector<engine::run_row>&&)>& take) {
   engine::run_query q = query_of(s, o);
-  std::size_t left = o.all ? static_cast<std::size_t>(-1) : o.limit;
+  std::size_t left = o.all ? static_cast<std::size_t>(-1) : static_cast<std::size_t>(o.limit);
   while (left > 0) {
     q.at_most = left < page_size ? left + 1 : page_size;
     std::vector<engine::run_row> rows = must(s.store().list(q));

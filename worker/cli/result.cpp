@@ -9,18 +9,69 @@
 #include <boost/json.hpp>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <ostream>
 
 namespace fermata::cli {
 
-int print_result(session& s, const std::string& run, const std::string& limit, bool reveal) {
-  std::optional<duration> at_most;
-  if (!limit.empty()) at_most = duration(read_duration_ms(limit, "the time to wait"));
+namespace {
+
+constexpr duration look_again = std::chrono::seconds(2);
+
+bool stands_still(const engine::run_row& row) {
+  return row.attention != engine::attention::none && !engine::ended(row.state);
+}
+
+/// It won't end before somebody acts: whoever waits in a script must hear of it.
+void warn(session& s, const engine::run_row& row) {
+  const std::string sentence =
+      fmt::format("{} is {} and doesn't go on by itself; `{}` says why. Waiting all the same",
+                  call_of(row), text_of(row.attention), s.command("explain", row));
+  if (!s.as_json()) {
+    s.err() << painted("fermata:", tint::yellow, s.err_colour()) << ' ' << sentence << ".\n"
+            << std::flush;
+    return;
+  }
+  boost::json::object out = document("notice");
+  out["run"] = row.run.text();
+  out["attention"] = std::string_view(text_of(row.attention));
+  out["message"] = sentence;
+  print_line(s.err(), out);
+}
+
+/// In short waits, since a run may come to stand still at any time.
+engine::payload wait_for(session& s, const std::string& run, const std::optional<duration>& limit) {
+  const bool for_ever = !limit;
+  duration left = limit.value_or(look_again);
+  bool warned = false;
+  for (;;) {
+    const engine::run_row row = s.journal().newest_of(run);
+    if (stands_still(row) && !std::exchange(warned, true) && left.count() > 0) warn(s, row);
+    const duration now = std::min(left, look_again);
+    try {
+      return detail::to_engine(s.journal().result(run, now));
+    } catch (const class timed_out& problem) {
+      if (!for_ever) left -= now;
+      if (problem.code() != codes::wait_over.code || left.count() <= 0) throw;
+    }
+  }
+}
+
+}  // namespace
+
+std::optional<duration> time_to_wait(const std::string& text) {
+  if (text.empty()) return std::nullopt;
+  return duration(read_duration_ms(text, "the time to wait"));
+}
+
+int print_result(session& s, const std::string& run, const std::optional<duration>& limit,
+                 bool reveal) {
   const engine::run_row before = s.journal().newest_of(run);
-  if (!engine::ended(before.state))
+  if (!engine::ended(before.state) && !stands_still(before))
     s.hint(fmt::format("Waiting for {} ({}){}; Ctrl-C ends only the waiting.", call_of(before),
-                       state_text(before), limit.empty() ? "" : ", at most " + limit));
-  const engine::payload value = detail::to_engine(s.journal().result(run, at_most));
+                       state_text(before),
+                       limit ? ", at most " + span_text(limit->count() * 1000) : ""));
+  const engine::payload value = wait_for(s, run, limit);
   const engine::run_row row = s.journal().newest_of(run);
   if (s.as_json()) {
     boost::json::object out = document("result");
@@ -51,7 +102,8 @@ action declare_result(CLI::App& flags) {
       ->type_name("DURATION");
   flags.add_flag("--reveal", o->reveal, "show a result of a sensitive type");
   return [o](session& s) -> int {
-    return print_result(s, find(s, o->run).run.text(), o->timeout, o->reveal);
+    const auto limit = time_to_wait(o->timeout);
+    return print_result(s, find(s, o->run).run.text(), limit, o->reveal);
   };
 }
 

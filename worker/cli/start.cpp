@@ -20,6 +20,7 @@ struct options {
   std::vector<std::string> tags;
   int priority = 0;
   bool waits = false, unchecked = false, reveal = false;
+  std::optional<duration> at_most;
 };
 
 /// The last row of a workflow that was ever served. Throws FER-1304 with what it may have meant.
@@ -54,17 +55,14 @@ detail::payload input_of(session& s, const options& o) {
   return input;
 }
 
-start_options options_of(session& s, const options& o) {
+/// What the command line alone can tell, before the journal is opened, or made.
+start_options options_of(const options& o) {
   start_options out;
   out.key = o.key;
   out.queue = o.queue;
   out.priority = o.priority;
   if (!o.delay.empty()) out.delay = duration(read_duration_ms(o.delay, "--delay"));
   if (!o.deadline.empty()) out.deadline = duration(read_duration_ms(o.deadline, "--deadline"));
-  if (!o.not_after.empty()) {
-    const engine::time_us at = read_instant(o.not_after, "--not-after", s.now(), false);
-    out.not_after = time_point(duration((at + 999) / 1000));
-  }
   for (const std::string& tag : o.tags) {
     const std::size_t equal = tag.find('=');
     if (equal == 0 || equal == std::string::npos)
@@ -83,10 +81,19 @@ start_options options_of(session& s, const options& o) {
   return out;
 }
 
+time_point not_after_of(session& s, const options& o) {
+  const engine::time_us now = s.now();
+  const engine::time_us at = read_instant(o.not_after, "--not-after", now, false);
+  if (at <= now)
+    throw usage_error(fmt::format("--not-after {} has passed already: the run could never begin",
+                                  clean(o.not_after)));
+  return time_point(duration((at + 999) / 1000));
+}
+
 void say_started(session& s, const std::string& id, const options& o) {
   if (!s.as_json()) {
     s.out() << id << '\n' << std::flush;
-    if (!o.waits) s.hint(fmt::format("Next: fermata show {}", o.key.empty() ? id : o.key));
+    if (!o.waits) s.hint("Next: " + s.command("show", s.journal().row_of(id)));
     return;
   }
   boost::json::object out = document("started");
@@ -99,18 +106,25 @@ void say_started(session& s, const std::string& id, const options& o) {
 int start(session& s, const options& o) {
   detail::start_request request;
   request.workflow = o.workflow;
+  request.options = options_of(o);
+  if (!o.unchecked && s.has_no_journal())
+    throw refusal(codes::unknown_workflow,
+                  fmt::format("no worker ever served a workflow '{}': there is no journal {} yet; "
+                              "start its worker once, or say --unchecked",
+                              clean(o.workflow), clean(s.address())));
   request.input = input_of(s, o);
-  request.options = options_of(s, o);
+  if (!o.not_after.empty()) request.options.not_after = not_after_of(s, o);
   const std::string id = s.journal().start(std::move(request));
   if (!o.waits) {
     say_started(s, id, o);
     return done;
   }
-  if (s.as_json())
+  // One document: that of the result has the id, too.
+  if (s.how() == output::jsonl)
     say_started(s, id, o);
-  else
+  else if (!s.as_json())
     s.err() << id << '\n' << std::flush;
-  return print_result(s, id, o.wait, o.reveal);
+  return print_result(s, id, o.at_most, o.reveal);
 }
 
 }  // namespace
@@ -119,8 +133,9 @@ action declare_start(CLI::App& flags) {
   const auto o = std::make_shared<options>();
   flags.add_option("WORKFLOW", o->workflow, "its name")->required();
   flags.add_option("INPUT", o->input, "JSON, @FILE, or - for standard input");
-  flags.add_option("-k,--key", o->key, "your own name for the run, unique per workflow")
-      ->type_name("KEY");
+  const auto* key =
+      flags.add_option("-k,--key", o->key, "your own name for the run, unique per workflow")
+          ->type_name("KEY");
   flags
       .add_option("--on-duplicate", o->on_duplicate,
                   "when the key is taken: attach (the default), fail or restart_if_ended")
@@ -147,8 +162,11 @@ action declare_start(CLI::App& flags) {
                          ->group("Result");
   flags.add_flag("--reveal", o->reveal, "show a result of a sensitive type")->group("Result");
   flags.add_flag("--unchecked", o->unchecked, "also what no worker served, or doesn't fit");
-  return [o, wait](session& s) -> int {
+  return [o, wait, key](session& s) -> int {
     o->waits = wait->count() > 0;
+    o->at_most = time_to_wait(o->wait);
+    if (key->count() > 0 && o->key.empty())
+      throw refusal(codes::bad_key, "--key is empty: leave it out, or give the run a name");
     return start(s, *o);
   };
 }

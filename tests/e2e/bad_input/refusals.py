@@ -143,6 +143,66 @@ def a_wrong_command_line_is_refused_with_the_usual_call(at):
     assert not list(at.folder.glob("*.db*"))
 
 
+def a_text_that_is_not_utf8_is_refused_and_stops_no_worker(at):
+    with_a_waiting_run(at)
+    before = contents(at.file)
+    for words in (["cancel", "k1", "--why", b"d\xe9"], ["terminate", "k1", "--why", b"d\xe9"],
+                  ["signal", "k1", b"r\xe9", "1"], ["list", "--namespace", b"\xff"],
+                  ["start", "place_order", ORDER, "--queue", b"\xff"]):
+        ran = subprocess.run([at.bin / "fermata", *words], env=at.env, capture_output=True, timeout=60)
+        assert ran.returncode == EXITS["FER-1309"] and b"[FER-1309]" in ran.stderr, (words, ran)
+    still_whole(at, before)
+    at("signal", "k1", "reviewed", '{"approved":true}')
+    at("result", "k1", "--timeout", "30s")
+
+
+def a_message_that_can_not_be_read_blocks_only_its_own_run(at):
+    with_a_waiting_run(at)
+    at("start", "place_order", ORDER, "--key", "k2")
+    at.until(lambda: at.reason("k2") == "waits_for_signal", "k2 waits for its review")
+    db = sqlite3.connect(at.file, timeout=10)
+    run = db.execute("SELECT r.run FROM runs r JOIN keys k ON k.chain = r.run WHERE k.key = 'k1'").fetchone()
+    db.execute("BEGIN IMMEDIATE")
+    db.execute("INSERT INTO inbox(chain, seq, id, kind, name, operation, accepted, sender, content_type, "
+               "type, flags, value, details) VALUES (?, 1, randomblob(16), 2, 0, '', 1, zeroblob(16), 0, "
+               "0, 0, x'', x'62031201e9')", run)
+    db.execute("COMMIT")
+    db.close()
+    at("signal", "k1", "reviewed", '{"approved":true}')
+    at("signal", "k2", "reviewed", '{"approved":true}')
+    at("result", "k2", "--timeout", "30s")
+    at.until(lambda: at.reason("k1") == "blocked", "k1 is blocked")
+    assert "a message that waits for it is damaged" in at("explain", "k1").stdout
+    assert "in its inbox is damaged" in at("verify", code=1).stdout
+    assert "is blocked" in at("result", "k1", "--timeout", "1s", code=5).stderr
+    at("terminate", "k1")
+    assert "all is sound" in at("verify").stdout
+
+
+def a_failure_whose_text_is_not_utf8_is_recorded_readably(at):
+    at.hire("e2e_cli_worker")
+    run = at("start", "ship_order", '{"id":"1","sku":"latin"}').stdout.strip()
+    text = at("result", run, "--timeout", "30s", code=1).stderr
+    assert "d\ufffdlai" in text, text
+    at.json("show", run)
+    assert "all is sound" in at("verify").stdout
+
+
+def an_output_that_can_not_be_written_is_no_success(at):
+    with_a_waiting_run(at)
+    for words in (["list"], ["show", "k1"], ["status", "-o", "json"]):
+        with open("/dev/full", "w") as full:
+            ran = subprocess.run([at.bin / "fermata", *words], env=at.env, stdout=full,
+                                 stderr=subprocess.PIPE, text=True, timeout=60)
+        assert ran.returncode == 1 and "FER-4003" in ran.stderr, (words, ran)
+
+
+def a_start_that_is_refused_leaves_nothing_behind(at):
+    at.refuses(["start", "w", "{}"], "FER-1304", "there is no journal")
+    at.refuses(["start", "w", "{}", "--unchecked", "--wait", "foo"], "FER-4001", "the time to wait")
+    assert not list(at.folder.glob("*.db*"))
+
+
 # ---- sql ----
 
 

@@ -128,3 +128,25 @@ TEST_CASE("completion is written for three shells, and knows every command") {
   }
   CHECK(run_alone({"completion", "cmd"}).code == 2);
 }
+
+TEST_CASE("output that couldn't be written is an error, and not done") {
+  std::istringstream in;
+  std::ostringstream out;
+  std::ostringstream err;
+  world where{in, out, err};
+  where.variable = [](const char*) { return std::optional<std::string>(); };
+  out.setstate(std::ios::badbit);
+
+  CHECK(fermata::cli::run({"help"}, where) == 1);
+  CHECK(fermata::cli::run({"--version"}, where) == 1);
+  CHECK(err.str().find("[FER-4003]") != std::string::npos);
+}
+
+TEST_CASE("a code is found however it is written, and all are listed") {
+  const std::string whole = run_alone({"help", "FER-1202"}).out;
+  CHECK(run_alone({"help", "fer-1202"}).out == whole);
+  CHECK(run_alone({"help", "1202"}).out == whole);
+  const ran all = run_alone({"help", "codes"});
+  for (const fermata::code_info& one : fermata::all_codes())
+    CHECK(all.out.find(one.code) != std::string::npos);
+}

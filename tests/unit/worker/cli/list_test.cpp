@@ -147,3 +147,9 @@ TEST_CASE("an act on an ended run is not allowed") {
   CHECK(refused.code == 3);
   CHECK(refused.err.find("[FER-1303]") != std::string::npos);
 }
+
+TEST_CASE("a limit below 1, or one that doesn't fit, is refused") {
+  prepared p;
+  for (const char* limit : {"0", "-1", "99999999999999999999", "x"})
+    CHECK(p.call({"list", "-n", limit}).code == 2);
+}

@@ -129,3 +129,47 @@ TEST_CASE("start and signal answer programs with typed documents") {
   CHECK(p.call({"signal", "k", "reviewed", "{ok:true}"}).code == 2);
   CHECK(has(p.call({"explain", "k"}).out, "1 message unread"));
 }
+
+TEST_CASE("what the command line alone shows to be wrong starts nothing") {
+  served p;
+  const auto refuses = [&](std::vector<std::string> more, int code, std::string_view words) {
+    std::vector<std::string> all{"start", "place_order", R"({"id":"1"})"};
+    all.insert(all.end(), more.begin(), more.end());
+    const ran refused = p.call(all);
+    CHECK(refused.code == code);
+    CHECK_MESSAGE(has(refused.err, words), refused.err);
+  };
+  refuses({"--wait", "foo"}, 2, "the time to wait needs");
+  refuses({"--key", ""}, 2, "[FER-1307]");
+  refuses({"--not-after", "1990-01-01T00:00:00Z"}, 2, "has passed already");
+  refuses({"--delay", "99999999d"}, 2, "[FER-1406]");
+  refuses({"--not-after", "20000-01-01T00:00:00Z"}, 2, "");
+  refuses({"--queue", "d\xe9"}, 2, "[FER-1309]");
+
+  CHECK(p.call({"list", "-o", "ids"}).out.empty());
+}
+
+TEST_CASE("texts that aren't UTF-8 are refused where they come in") {
+  served p;
+  const std::string bad = "d\xe9";
+  p.call({"start", "place_order", R"({"id":"1"})", "--key", "k"});
+  for (const std::vector<std::string>& words :
+       {std::vector<std::string>{"cancel", "k", "--why", bad},
+        {"terminate", "k", "--why", bad},
+        {"retry", "k", "--why", bad},
+        {"signal", "k", bad},
+        {"list", "--namespace", bad},
+        {"start", bad, "{}", "--unchecked"}}) {
+    const ran refused = p.call(words);
+    CHECK(refused.code == 2);
+    CHECK_MESSAGE(has(refused.err, "[FER-1309]"), refused.err);
+  }
+  CHECK(p.call({"show", "k"}).code == 0);
+}
+
+TEST_CASE("a cancel of what hasn't begun says when it takes effect") {
+  served p;
+  p.call({"start", "place_order", R"({"id":"1"})", "--key", "k", "--delay", "1h"});
+
+  CHECK(has(p.call({"cancel", "k"}).err, "takes effect when a worker begins it"));
+}

@@ -143,7 +143,7 @@ engine::request live_run::translate(request& what) const {
     ask.child = {.key = std::string(what.child.key),
                  .deadline_ms = what.child.deadline ? what.child.deadline->count() : 0,
                  .queue = std::string(what.child.queue),
-                 .priority = what.child.priority.value_or(0),
+                 .priority = what.child.priority,
                  .close_policy = static_cast<int>(what.child.on_parent_close)};
   if (what.patience) ask.patience_ms = what.patience->count();
   if (what.until) ask.until = micros(*what.until);
@@ -292,7 +292,7 @@ void live_run::compensate(request&& undo) {
   ask.undo = engine::undo_plan{ask.name, ask.kind, plan_of(undo.options, defaults_)};
   if (ask.kind == engine::operation_kind::child) {
     ask.undo->plan.queue = ask.child.queue;
-    ask.undo->plan.priority = ask.child.priority;
+    ask.undo->plan.priority = ask.child.priority.value_or(0);
   }
   ask.kind = engine::operation_kind::compensation;
   (void)machine_.ask(branch(), std::move(ask));

@@ -86,6 +86,7 @@ void machine::deliver_start(const event& what) {
   if (!s.parent_chain().empty())
     parent_ = parent_place{run_id::of(ulid::from_view(s.parent_chain())), s.parent_operation()};
   queue_ = s.queue();
+  priority_ = s.priority();
   deadline_ = s.deadline_us();
   epoch_ = what.epoch;
   ops_[0].input = what.value;

@@ -256,6 +256,7 @@ class machine {
   run_id origin_;
   rare<parent_place> parent_;
   interned queue_;
+  int priority_ = 0;
   time_us deadline_ = 0;  // 0: none
 
   // What the journal told.

@@ -39,8 +39,8 @@ step_plan from_details(const pb::step_options& options);
 struct child_plan {
   std::string key;
   std::int64_t deadline_ms = 0;
-  std::string queue;
-  int priority = 0;
+  std::string queue;            // empty: the parent's
+  std::optional<int> priority;  // empty: the parent's
   int close_policy = 0;  // 0 terminate, 1 cancel, 2 abandon
 };
 

@@ -37,7 +37,7 @@ void machine::ask_child(slot s, request& what) {
   start.workflow = op.name;
   start.input = std::move(op.input);
   start.queue = what.child.queue.empty() ? queue_.str() : what.child.queue;
-  start.priority = what.child.priority;
+  start.priority = what.child.priority.value_or(priority_);
   start.requested = clock_;
   start.deadline = what.child.deadline_ms > 0 ? later(now_, what.child.deadline_ms) : 0;
   start.key = what.child.key;

@@ -39,7 +39,7 @@ fermata::task<std::string> leave_child(fermata::context& ctx, int n) {
 
 }  // namespace
 
-TEST_CASE("a child answers what its parent signals") {
+TEST_CASE("a child answers what its parent signals, and has its priority") {
   every_way([](kit& t) {
     outside world;
     serve(t, world);
@@ -50,12 +50,13 @@ TEST_CASE("a child answers what its parent signals") {
       co_return std::to_string(sum);
     });
 
-    auto run = t.client.start(parent_flow, 4);
+    auto run = t.client.start(parent_flow, 4, {.priority = 3});
 
     CHECK(run.result() == "9");
     const fermata::run_info child = child_of(t);
     CHECK(child.state == fermata::run_state::completed);
     CHECK(child.parent == run.id());
+    CHECK(child.priority == 3);
   });
 }
 

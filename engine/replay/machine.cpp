@@ -59,6 +59,7 @@ void machine::deliver(event what) {
                 options_.run.text(), what.position, delivered_);
   FERMATA_CHECK(!ended_, "run {}: event {} follows the end", options_.run.text(), what.position);
   delivered_ = what.position;
+  latest_ = std::max(latest_, what.at);
   set_time(what.at);
   const event_class c = class_of(what.kind);
   if (live_ && c == event_class::outcome && outcomes_under_way_ > 0) --outcomes_under_way_;
@@ -368,7 +369,11 @@ bool machine::ask_command(event_kind kind, const operation& op, foreseen* was) {
 // ---- the worker takes ----
 
 std::vector<slot> machine::take_settled() { return std::exchange(settled_, {}); }
-std::vector<produced> machine::take_events() { return std::exchange(events_, {}); }
+std::vector<produced> machine::take_events() {
+  // Code that is replayed asks for things before the notes behind it were seen.
+  for (produced& one : events_) one.what.at = latest_ = std::max(one.what.at, latest_);
+  return std::exchange(events_, {});
+}
 std::vector<slot> machine::take_stops() { return std::exchange(stops_, {}); }
 std::vector<std::string> machine::take_removed_timers() {
   return std::exchange(removed_timers_, {});

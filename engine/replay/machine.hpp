@@ -309,6 +309,7 @@ class machine {
 
   // What the worker is to do.
   time_us clock_ = 0;
+  time_us latest_ = 0;  // of all events, delivered or taken: none is older than one before it
   bool live_ = false;
   bool grace_over_ = false;
   bool child_asked_ = false;

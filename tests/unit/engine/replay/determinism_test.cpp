@@ -292,3 +292,19 @@ TEST_CASE("more operations in flight than the limit fail one by one") {
   teller t(program);
   CHECK(t.journal().back().details.ended().why().message() == "FER-1403, published");
 }
+
+TEST_CASE("an event isn't older than the note of an operator before it") {
+  teller t([](code& c) { c.idle({c.receive("go")}); });
+  t.passes(5'000);
+  t.act("retry");
+  t.code_changes([](code& c) {
+    c.publish("p", "1");
+    c.idle({c.receive("go")});
+  });
+
+  const auto again = t.replay(t.journal().size());
+  const std::vector<produced> made = again->m().take_events();
+  REQUIRE(made.size() == 1);
+  CHECK(made[0].what.at >= t.journal().back().at);
+  CHECK(t.journal().back().at > t.journal().front().at);
+}

@@ -51,4 +51,19 @@ std::string frames_text(const pb::attempt& what, std::size_t at_most) {
   return text;
 }
 
+void crash_story::take(const engine::event& what) {
+  if (what.kind == engine::event_kind::attempt_crashed) {
+    times_ = last_ && operation_ == what.operation ? times_ + 1 : 1;
+    last_ = what.details.attempt();
+    at_ = what.at;
+    operation_ = what.operation;
+    return;
+  }
+  const engine::event_class of = engine::class_of(what.kind);
+  const bool further = of == engine::event_class::outcome || of == engine::event_class::command;
+  if (!further || (!operation_.empty() && operation_ != what.operation)) return;
+  last_.reset();
+  times_ = 0;
+}
+
 }  // namespace fermata::cli

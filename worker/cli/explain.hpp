@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "worker/cli/crash.hpp"
 #include "worker/cli/session.hpp"
 
 #include <map>
@@ -39,9 +40,7 @@ struct run_facts {
   std::vector<engine::serving_row> serving;
   std::optional<engine::worker_row> owner;  // also when it is dead
   std::vector<in_flight> operations;
-  std::optional<pb::attempt> crash;  // the last one, while what crashed isn't done
-  engine::time_us crash_at = 0;
-  int crashes = 0;
+  crash_story crash;
   pb::operator_act last_act;  // who paused it
   engine::time_us last_act_at = 0;
   engine::position_t events = 0;

@@ -100,27 +100,8 @@ class folding {
   std::map<std::string, in_flight> open_;
 };
 
-/// Keeps the last crash until an outcome of the same operation comes; one of the workflow's own
-/// code, until that gets further.
-void note_crash(const engine::event& what, std::string& operation, run_facts& facts) {
-  if (what.kind == event_kind::attempt_crashed) {
-    facts.crash = what.details.attempt();
-    ++facts.crashes;
-    facts.crash_at = what.at;
-    operation = what.operation;
-    return;
-  }
-  const engine::event_class of = engine::class_of(what.kind);
-  const bool further = of == engine::event_class::outcome || of == engine::event_class::command;
-  if (further && (operation.empty() || operation == what.operation)) {
-    facts.crash.reset();
-    facts.crashes = 0;
-  }
-}
-
 void fold(session& s, run_facts& facts) {
   folding fold;
-  std::string crashed;
   for (engine::position_t from = 1;;) {
     const auto page = must(s.store().read_events(facts.row.run, from, page_size));
     for (const engine::encoded_event& stored : page) {
@@ -130,7 +111,7 @@ void fold(session& s, run_facts& facts) {
         continue;
       }
       fold.take(*event);
-      note_crash(*event, crashed, facts);
+      facts.crash.take(*event);
       facts.compensated = facts.compensated || is_undoing(*event);
       if (event->kind == event_kind::signal_received) facts.signals[event->name] = event->position;
       facts.events = event->position;

@@ -244,10 +244,10 @@ explanation ready(session& s, const run_facts& f) {
 std::string crash_evidence(session& s, const run_facts& f) {
   constexpr std::size_t frames_most = 12;
   const std::string times =
-      f.crashes > 1 ? count_of(f.crashes, "time") + ", the last " : std::string();
-  std::string text = fmt::format("{}, crashed {}{}: {}", crashed_part(*f.crash), times,
-                                 s.time(f.crash_at), crash_text(*f.crash));
-  const std::string frames = frames_text(*f.crash, frames_most);
+      f.crash.times() > 1 ? count_of(f.crash.times(), "time") + ", the last " : std::string();
+  std::string text = fmt::format("{}, crashed {}{}: {}", crashed_part(*f.crash.last()), times,
+                                 s.time(f.crash.at()), crash_text(*f.crash.last()));
+  const std::string frames = frames_text(*f.crash.last(), frames_most);
   if (!frames.empty()) text += "\n" + frames;
   return text;
 }
@@ -270,7 +270,7 @@ explanation reason_for(session& s, const run_facts& f) {
   if (!out) out = because_it_said(s, f);
   if (!out) out = because_nobody_serves(s, f);
   if (!out) out = ready(s, f);
-  if (f.crash) out->evidence.push_back(crash_evidence(s, f));
+  if (f.crash.last()) out->evidence.push_back(crash_evidence(s, f));
   if (!f.inbox.empty() && out->reason != "ready")
     out->evidence.push_back(count_of(std::ssize(f.inbox), "message") + " unread in its inbox");
   if (f.workers.empty() && out->reason != "no_worker")

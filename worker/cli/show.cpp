@@ -152,16 +152,19 @@ class event_table {
 struct table_end {
   engine::position_t position = 0;
   engine::event newest;
-  std::optional<engine::event> crash;  // the last
+  crash_story crash;
   bool compensated = false;
 };
 
-void add_crash(session& s, card& c, const engine::event& crash) {
+void add_crash(session& s, card& c, const crash_story& crash) {
   constexpr std::size_t frames_most = 32;
-  const pb::attempt& what = crash.details.attempt();
-  c.add("crashed",
-        fmt::format("{}, {}: {}", crashed_part(what), s.time(crash.at), crash_text(what)),
-        tint::red);
+  const pb::attempt& what = *crash.last();
+  const std::string times =
+      crash.times() > 1 ? count_of(crash.times(), "time") + ", the last " : std::string();
+  c.add(
+      "crashed",
+      fmt::format("{}, {}{}: {}", crashed_part(what), times, s.time(crash.at()), crash_text(what)),
+      tint::red);
   c.add("backtrace", frames_text(what, frames_most));
 }
 
@@ -188,7 +191,7 @@ void print_card(session& s, const engine::run_row& row, const table_end& end, bo
     c.add("says", clean(row.status));
     c.add("report", clean_lines(row.report), tint::yellow);
   }
-  if (end.crash && row.state != engine::run_state::completed) add_crash(s, c, *end.crash);
+  if (end.crash.last() && row.state != engine::run_state::completed) add_crash(s, c, end.crash);
   if (!row.next_run.empty()) c.add("goes on as", row.next_run.text());
   if (events > engine::limits::history_warning)
     c.add("long", fmt::format("{} events is a long history; let it continue_as a new run", events),
@@ -215,7 +218,7 @@ int show_table(session& s, engine::run_row row, const options& o) {
     if (row.started != 0) page = read_page(s, row.run, end.position + 1);
     for (const read_event& one : page) {
       events.add(one);
-      if (one.what.kind == engine::event_kind::attempt_crashed) end.crash = one.what;
+      end.crash.take(one.what);
       end.compensated = end.compensated || is_undoing(one.what);
     }
     if (!page.empty()) {

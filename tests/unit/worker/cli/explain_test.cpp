@@ -199,6 +199,23 @@ TEST_CASE("next commands keep the journal and the namespace they are about") {
   CHECK(has(told.next, "fermata retry order-42 -j " + p.address));
 }
 
+TEST_CASE("show and explain count the crashes of one operation alike") {
+  begun p;
+  const auto crashed = [](std::string operation, std::string step) {
+    event what = attempt_failed(std::move(operation), std::move(step), 1, "", 0);
+    what.kind = event_kind::attempt_crashed;
+    what.details.mutable_attempt()->set_signal(11);
+    what.details.mutable_attempt()->clear_why();
+    return what;
+  };
+  p.append(p.run, {crashed("2", "other"), crashed("3", "resize"), crashed("3", "resize")},
+           then::park, "", attention::quarantined, "step 'resize'");
+
+  const std::string told = "step 'resize', attempt 1, ";
+  CHECK(has(explained(p, "order-42").evidence, told + "crashed 2 times, the last"));
+  CHECK(has(p.call({"show", "order-42"}).out, told + "2 times, the last"));
+}
+
 TEST_CASE("an ended run says how it ended and what to do") {
   begun failed;
   failed.append(failed.run, {run_failed("carrier_down", "no pickup today")}, then::end);

@@ -49,6 +49,9 @@ void bash(std::ostream& out) {
          "    --state) COMPREPLY=($(compgen -W 'waiting_to_start running compensating completed "
          "failed "
          "cancelled terminated continued expired' -- \"$word\")); return ;;\n"
+         "    -w|--workflow) COMPREPLY=($(compgen -W \"$(fermata completion workflows "
+         "2>/dev/null)\" "
+         "-- \"$word\")); return ;;\n"
          "    --attention) COMPREPLY=($(compgen -W 'any none blocked quarantined paused "
          "needs_attention' -- \"$word\")); return ;;\n"
          "  esac\n"
@@ -63,8 +66,11 @@ void bash(std::ostream& out) {
       out << "        *) COMPREPLY=($(compgen -W " << quoted(join(names, " "))
           << " -- \"$word\")) ;;\n";
     else if (takes_run(one))
-      out << "        *) COMPREPLY=($(compgen -W \"$(fermata list -o ids --limit 50 2>/dev/null)\" "
+      out << "        *) COMPREPLY=($(compgen -W \"$(fermata completion runs 2>/dev/null)\" "
              "-- \"$word\")) ;;\n";
+    else if (one.name == "start")
+      out << "        *) COMPREPLY=($(compgen -W \"$(fermata completion workflows 2>/dev/null)\" "
+             "-- \"$word\") $(compgen -f -- \"$word\")) ;;\n";
     else
       out << "        *) COMPREPLY=($(compgen -f -- \"$word\")) ;;\n";
     out << "      esac ;;\n";
@@ -82,7 +88,8 @@ void zsh(std::ostream& out) {
   for (const command& one : commands()) {
     out << "    " << one.name << ") compadd -- " << join(flags_of(one), " ");
     if (one.name == "completion") out << " bash zsh fish";
-    if (takes_run(one)) out << " ${(f)\"$(fermata list -o ids --limit 50 2>/dev/null)\"}";
+    if (takes_run(one)) out << " ${(f)\"$(fermata completion runs 2>/dev/null)\"}";
+    if (one.name == "start") out << " ${(f)\"$(fermata completion workflows 2>/dev/null)\"}";
     out << " ;;\n";
   }
   out << "  esac\n}\ncompdef _fermata fermata\n";
@@ -101,9 +108,25 @@ void fish(std::ostream& out) {
             << quoted(option->get_description()) << '\n';
     if (takes_run(one))
       out << "complete -c fermata -n '__fish_seen_subcommand_from " << one.name
-          << "' -a '(fermata list -o ids --limit 50 2>/dev/null)'\n";
+          << "' -a '(fermata completion runs 2>/dev/null)'\n";
   }
+  out << "complete -c fermata -n '__fish_seen_subcommand_from start' -a '(fermata completion "
+         "workflows 2>/dev/null)'\n";
   out << "complete -c fermata -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'\n";
+}
+
+/// What the scripts ask for: what people call the newest runs.
+void runs(session& s) {
+  constexpr std::size_t most = 50;
+  engine::run_query newest;
+  newest.space = s.ns();
+  newest.at_most = most;
+  for (const engine::run_row& row : must(s.store().list(newest))) s.out() << call_of(row) << '\n';
+}
+
+void workflows(session& s) {
+  for (const engine::serving_row& row : must(s.store().serving()))
+    if (row.kind == "workflow") s.out() << clean(row.name) << '\n';
 }
 
 }  // namespace
@@ -118,6 +141,10 @@ action declare_completion(CLI::App& flags) {
       zsh(s.out());
     else if (*shell == "fish")
       fish(s.out());
+    else if (*shell == "runs")
+      runs(s);
+    else if (*shell == "workflows")
+      workflows(s);
     else
       throw usage_error(
           fmt::format("completion is for bash, zsh or fish, not '{}'", clean(*shell)));

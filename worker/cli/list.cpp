@@ -113,7 +113,7 @@ std::vector<cell> row_cells(session& s, const engine::run_row& row, std::size_t 
 void print_table(session& s, const options& o) {
   table t = s.make_table({{"RUN", false, 16},
                           {"KEY", false, 10},
-                          {"WORKFLOW", false, 10, false, 1},
+                          {"WORKFLOW", false, 8, true},
                           {"STATE", false, 10},
                           {"STARTED", false, 8},
                           {"TOOK", true, 6, false, 2},

@@ -153,3 +153,22 @@ TEST_CASE("a limit below 1, or one that doesn't fit, is refused") {
   for (const char* limit : {"0", "-1", "99999999999999999999", "x"})
     CHECK(p.call({"list", "-n", limit}).code == 2);
 }
+
+TEST_CASE("a run without a key is told by its workflow on 80 columns, too") {
+  prepared p;
+  const worker_row worker = p.join({"place_order", "send_report"});
+  p.ask("place_order", "an-order-with-a-long-key-1234");
+  const run_id child = p.ask("send_report");
+  p.claim(worker);
+  p.append(child, {waits_for("2", "reviewed", p.journal->now() + 3600 * second)}, then::park,
+           "signal 'reviewed', at most until tomorrow, and then for something else");
+
+  const ran shown = p.call({"list"}, 80);
+  CHECK_MESSAGE(shown.out.find("send_") != std::string::npos, shown.out);
+}
+
+TEST_CASE("completion offers what people call their runs, and the workflows") {
+  some_runs p;
+  CHECK(p.call({"completion", "runs"}).out == "order-1\norder-2\norder-1\n");
+  CHECK(p.call({"completion", "workflows"}).out.find("place_order\n") != std::string::npos);
+}

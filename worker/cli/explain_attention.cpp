@@ -91,7 +91,9 @@ void because_blocked(session& s, const run_facts& f, explanation& out) {
       out.evidence.emplace_back(
           "a signal is checked when the code receives it, not when it is sent");
     out.next.push_back({s.command("retry", row), "when code that can read it is deployed"});
-    out.next.push_back({s.command("terminate", row), "gives it up; then start a new run"});
+    out.next.push_back({s.command("terminate", row),
+                        "gives it up; `retry --from-start` then begins it anew, with the same "
+                        "idempotency keys"});
     return;
   }
   out.sentence = fmt::format(

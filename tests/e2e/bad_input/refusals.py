@@ -179,6 +179,20 @@ def a_message_that_can_not_be_read_blocks_only_its_own_run(at):
     assert "all is sound" in at("verify").stdout
 
 
+def a_signal_of_the_wrong_shape_is_told_and_the_run_can_begin_anew(at):
+    with_a_waiting_run(at)
+    at("signal", "k1", "reviewed", '{"approved":"yes"}')
+    at.until(lambda: at.reason("k1") == "blocked", "k1 is blocked")
+    told = at.json("explain", "k1")
+    assert "signal 'reviewed' at position" in told["sentence"] and "changed" not in told["sentence"], told
+    at("terminate", "k1")
+    run = at("retry", "k1", "--from-start").stdout.strip()
+    at.until(lambda: at.reason(run) == "waits_for_signal", "the new run waits for its review")
+    at("signal", "k1", "reviewed", '{"approved":true}')
+    at("result", "k1", "--timeout", "30s")
+    assert "all is sound" in at("verify").stdout
+
+
 def a_failure_whose_text_is_not_utf8_is_recorded_readably(at):
     at.hire("e2e_cli_worker")
     run = at("start", "ship_order", '{"id":"1","sku":"latin"}').stdout.strip()

@@ -134,10 +134,10 @@ int as_documents(session& s, const question& what) {
 action declare_sql(CLI::App& flags) {
   const auto o = std::make_shared<question>();
   flags
-      .add_option(
-          "STATEMENT", o->statement,
-          "one that reads; @FILE or - for standard input. Views: fermata_runs, fermata_events, "
-          "fermata_timers, fermata_inbox, fermata_workers, fermata_tags, fermata_published")
+      .add_option("STATEMENT", o->statement,
+                  "one that reads; @FILE or - for standard input. A blob is shown in hexadecimal. "
+                  "Views: fermata_runs, fermata_events, "
+                  "fermata_timers, fermata_inbox, fermata_workers, fermata_tags, fermata_published")
       ->required();
   flags.add_flag("--reveal", o->reveal,
                  "allow the tables' own columns of values, which may be of sensitive types");

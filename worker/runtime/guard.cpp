@@ -40,10 +40,9 @@ void session::complain(const absl::Status& why) {
 /// A second, less when code that runs just now will be slow before.
 std::int64_t session::until_next_look() const {
   const std::int64_t since = loop_->code_since();
-  if (since == 0) return tick_us;
+  if (since == 0 || since == complained_) return tick_us;
   const std::int64_t slow_at = since + engine::limits::slow_code_ms * 1000;
-  const std::int64_t left = slow_at - journal_.time().steady_now_us();
-  return left > 0 ? std::min(left, tick_us) : tick_us;
+  return std::clamp<std::int64_t>(slow_at - journal_.time().steady_now_us(), 0, tick_us);
 }
 
 void session::guard() {

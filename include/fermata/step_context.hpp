@@ -23,6 +23,9 @@ class attempt_port {
   virtual std::stop_token stop_token() const = 0;
   virtual void heartbeat(payload&& details) = 0;
   virtual const payload* last_heartbeat() const = 0;  // null: none
+  /// An awaitable goes on, on the calling thread, and waits again.
+  virtual void goes_on() noexcept = 0;
+  virtual void waits() noexcept = 0;
 
  protected:
   ~attempt_port() = default;
@@ -74,6 +77,7 @@ class step_context {
   step_context& operator=(const step_context&) = delete;
   // Below: for the library.
   explicit step_context(detail::attempt_port& port) noexcept : port_(&port) {}
+  detail::attempt_port& port() const noexcept { return *port_; }
 
  private:
   detail::attempt_port* port_;

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "worker/runtime/black_box.hpp"
+
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
+
+#include <pthread.h>
 
 #include <thread>
 #include <vector>
@@ -13,7 +17,12 @@ namespace fermata::runtime {
 class io_threads {
  public:
   explicit io_threads(int threads) : guard_(boost::asio::make_work_guard(io_)) {
-    for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { io_.run(); });
+    for (int i = 0; i < threads; ++i)
+      threads_.emplace_back([this] {
+        ::pthread_setname_np(::pthread_self(), "fermata-io");
+        black_box::prepare_thread();
+        io_.run();
+      });
   }
   ~io_threads() {
     guard_.reset();

@@ -3,6 +3,7 @@
 
 #include "engine/replay/command.hpp"
 #include "src/live_run.hpp"
+#include "worker/runtime/black_box.hpp"
 
 #include <fermata/detail/worker_port.hpp>
 #include <fermata/step_context.hpp>
@@ -45,6 +46,24 @@ class live_attempt final : public detail::attempt_port {
     return saved_beat ? &*saved_beat : nullptr;
   }
 
+  void goes_on() noexcept override {
+    if (box_ != nullptr) box_->resume(box_slot_.load());
+  }
+  void waits() noexcept override {
+    if (box_ != nullptr) box_->pause(box_slot_.load());
+  }
+
+  /// From here on the black box (may be null) says that the calling thread is at it.
+  void enter_box(black_box* box) noexcept {
+    if (box == nullptr) return;
+    box_ = box;
+    box_slot_ = box->enter(run_, start_.operation, start_.name, start_.number, start_.alone);
+  }
+  /// From any thread.
+  void leave_box() noexcept {
+    if (box_ != nullptr) box_->leave(box_slot_.exchange(-1));
+  }
+
   /// A body of `ctx.run` refers to its frame: before it runs, and when it is over or never will.
   bool enter_frame() { return local.gate && local.gate->enter(); }
   void leave_frame() noexcept {
@@ -84,6 +103,8 @@ class live_attempt final : public detail::attempt_port {
   const engine::epoch_t epoch_;
   step_context context_;
   std::stop_source stop_;
+  black_box* box_ = nullptr;  // set on the thread that begins it
+  std::atomic<int> box_slot_ = -1;
   std::atomic<std::int64_t> last_beat_us_ = 0;
   mutable std::once_flag text_made_;
   mutable std::string run_text_;

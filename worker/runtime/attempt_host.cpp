@@ -29,8 +29,7 @@ void attempt_host::close() {
 
 void attempt_host::execute(live_attempt& a, attempt_done& to) const {
   const engine::attempt_start& start = a.start();
-  const int place =
-      box() ? box()->enter(a.run(), start.operation, start.name, start.number, start.alone) : -1;
+  a.enter_box(box());
   auto in_database = [&](std::string_view database, const detail::type_facts& result,
                          const std::function<std::string(void*)>& body) {
     const detail::connector* how = serves().database(database);
@@ -60,7 +59,7 @@ void attempt_host::execute(live_attempt& a, attempt_done& to) const {
   } catch (...) {
     to.problem = std::current_exception();
   }
-  if (box()) box()->leave(place);
+  a.leave_box();
 }
 
 void attempt_host::write_heartbeat(const live_attempt& a, const detail::payload& details) const {

@@ -115,6 +115,17 @@ class mapped_box final : public black_box {
     if (slot* one = at(number)) one->state.store(box_file::slot_free, std::memory_order_release);
   }
 
+  void pause(int number) noexcept override {
+    std::uint32_t mine = box_file::this_thread();
+    if (slot* one = at(number))
+      one->thread.compare_exchange_strong(mine, box_file::no_thread, std::memory_order_relaxed);
+  }
+
+  void resume(int number) noexcept override {
+    if (slot* one = at(number))
+      one->thread.store(box_file::this_thread(), std::memory_order_relaxed);
+  }
+
   void mark_runaway(int number) noexcept override {
     if (slot* one = at(number)) one->runaway.store(1, std::memory_order_relaxed);
   }

@@ -47,6 +47,10 @@ class black_box {
   virtual int enter(const engine::run_id& run, std::string_view operation, std::string_view step,
                     int attempt, bool alone) noexcept = 0;
   virtual void leave(int slot) noexcept = 0;
+  /// What was entered waits, and goes on on the calling thread: a crash of a thread is only put down
+  /// to what that thread was at. `pause` does nothing when another thread is at it.
+  virtual void pause(int slot) noexcept = 0;
+  virtual void resume(int slot) noexcept = 0;
   /// The guard's mark on workflow code that doesn't come back.
   virtual void mark_runaway(int slot) noexcept = 0;
 

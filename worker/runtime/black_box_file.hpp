@@ -26,6 +26,8 @@ struct header {
 };
 static_assert(sizeof(header) == 64 && std::is_trivially_copyable_v<header>);
 
+inline constexpr std::uint32_t no_thread = 0;  // the attempt waits for something
+
 enum : std::uint32_t { slot_free = 0, slot_being_written = 1, slot_valid = 2 };
 
 struct alignas(64) slot {

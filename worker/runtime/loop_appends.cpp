@@ -154,8 +154,10 @@ void run_loop::build_transaction(active& run, engine::append& to) {
   const auto salt = journal_.chance().salt16();
   to.body = [state, salt, id = run.row.run, after = run.head.hash,
              this](void* handle) -> absl::StatusOr<std::vector<engine::encoded_event>> {
+    live_attempt& a = *state->what;
+    black_box::prepare_thread();  // whoever writes
+    a.enter_box(a.host().box());
     try {
-      live_attempt& a = *state->what;
       detail::payload value;
       if (a.local.body) {
         value = a.local.body->run(a.context(), handle);
@@ -163,11 +165,13 @@ void run_loop::build_transaction(active& run, engine::append& to) {
         const auto& body = std::get<detail::transactional_body>(serves_.step(a.start().name)->body);
         value = body.run(handle, detail::to_sdk(a.start().input));
       }
-      detail::check_value("the result", state->what->start().name, value.bytes.size());
+      a.leave_box();
+      detail::check_value("the result", a.start().name, value.bytes.size());
       state->outcome.details.mutable_step()->set_result_type(value.type);
       state->outcome.value = detail::to_engine(std::move(value));
       return std::vector{engine::encode(id, after, state->outcome, {salt.data(), salt.size()})};
     } catch (...) {
+      a.leave_box();
       state->problem = std::current_exception();
       return absl::AbortedError("the transaction's body threw");
     }

@@ -142,15 +142,19 @@ step_pool::task run_loop::task_of(active& run, std::shared_ptr<live_attempt> a) 
         std::holds_alternative<detail::async_body>(entry->body)) {
       const std::shared_ptr<void> io = host.io();
       if (!io) return;
-      return std::get<detail::async_body>(entry->body)(
+      // The black box has it until it is done, on whichever thread.
+      a->enter_box(host.box());
+      std::get<detail::async_body>(entry->body)(
           io.get(), detail::to_sdk(a->take_input()), a->context(),
           [to, a, post](std::exception_ptr problem, detail::payload value) {
+            a->leave_box();
             attempt_done later;
             later.what = a;
             later.problem = problem;
             if (!problem) later.value = detail::to_engine(std::move(value));
             post(to, a->host(), std::move(later));
           });
+      return a->waits();
     }
     host.execute(*a, done);
     a->leave_frame();

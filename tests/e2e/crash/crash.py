@@ -165,6 +165,32 @@ def a_crash_of_the_workflows_own_code_is_told_too(at):
     assert at.result("a").strip() == '"a 80"'
 
 
+def an_awaitable_step_is_quarantined_and_those_that_wait_beside_it_arent_blamed(at):
+    at.dismiss(at.hire(WORKER))
+    for key in ["good1", "good2", "broken", "good3"]:
+        start_unchecked(at, "fetch", key)
+    deaths = keep_alive(at, lambda: attention(at, "broken") == "quarantined")
+    assert deaths == [signal.SIGSEGV] * 3, deaths
+    assert "step 'fetch_picture' (operation 1) took its worker down 3 times" in at("explain", "broken")
+    has_backtrace(at("explain", "broken"), ["SIGSEGV, fault at address 0x10", "width_of_picture("])
+    for key in ["good1", "good2", "good3"]:
+        assert at.result(key).strip() == f'"{key} 80"'
+        kinds = [one["kind"] for one in at.json("show", key)["events"]]
+        assert not {"attempt_crashed", "suspicion"} & set(kinds), (key, kinds)
+
+
+def a_transactional_step_in_the_journal_is_quarantined(at):
+    at.dismiss(at.hire(WORKER))
+    for key in ["good1", "broken", "good2"]:
+        start_unchecked(at, "store", key)
+    deaths = keep_alive(at, lambda: attention(at, "broken") == "quarantined")
+    assert deaths == [signal.SIGSEGV] * 3, deaths
+    assert "step 'store_picture' (operation 1) took its worker down 3 times" in at("explain", "broken")
+    for key in ["good1", "good2"]:
+        assert at.result(key).strip() == f'"{key} 80"'
+    assert "all is sound" in at("verify")
+
+
 def what_a_killed_attempt_told_reaches_the_next(at):
     at.dismiss(at.hire(WORKER))
     at("start", "count", "42", "--key", "c", "--unchecked")
@@ -247,6 +273,8 @@ if __name__ == "__main__":
             a_rescuer_that_dies_is_followed_by_another,
             retry_releases_it,
             a_crash_of_the_workflows_own_code_is_told_too,
+            an_awaitable_step_is_quarantined_and_those_that_wait_beside_it_arent_blamed,
+            a_transactional_step_in_the_journal_is_quarantined,
             what_a_killed_attempt_told_reaches_the_next,
             before_it_is_quarantined_it_says_how_the_last_attempt_died,
             on_crash_fail_hands_the_doubt_to_the_workflow_and_tries_nothing_again,

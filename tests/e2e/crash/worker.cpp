@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Steps and workflow code with bugs that take the process down. $PLACE/mended stands for the new
 // version that has them no more.
+#include <fermata/asio.hpp>
 #include <fermata/fermata.hpp>
+#include <fermata/sqlite.hpp>
+
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
 
 #include <csignal>
 #include <cstdlib>
@@ -20,6 +26,11 @@ constexpr fermata::workflow<std::string(std::string)> crash_outside{"crash_outsi
 
 constexpr fermata::step<int(int)> count_to{"count_to"};
 constexpr fermata::workflow<int(int)> count{"count"};
+constexpr fermata::step<std::string(std::string)> fetch_picture{"fetch_picture"};
+constexpr fermata::step<std::string(std::string)> store_picture{"store_picture"};
+constexpr fermata::workflow<std::string(std::string)> fetch{"fetch"};
+constexpr fermata::workflow<std::string(std::string)> store{"store"};
+constexpr fermata::database<sqlite3> albums{"albums"};
 
 struct picture_header {
   char magic[16];
@@ -89,6 +100,22 @@ fermata::task<int> run_count(fermata::context& ctx, int last) {
   co_return co_await ctx.call(count_to, last);
 }
 
+/// The good ones wait beside the broken one, on the same thread.
+boost::asio::awaitable<std::string> fetch_later(const std::string& picture) {
+  const auto patience = picture.starts_with("broken") ? 50ms : 1500ms;
+  boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor, patience);
+  co_await timer.async_wait(boost::asio::use_awaitable);
+  co_return decode(picture);
+}
+
+fermata::task<std::string> run_fetch(fermata::context& ctx, std::string picture) {
+  co_return co_await ctx.call(fetch_picture, picture);
+}
+
+fermata::task<std::string> run_store(fermata::context& ctx, std::string picture) {
+  co_return co_await ctx.call(store_picture, picture);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -101,5 +128,10 @@ int main(int argc, char** argv) {
   worker.serve(make_thumbnail, shrink);
   worker.serve(count, run_count);
   worker.serve(crash_outside, run_crash_outside);
+  worker.serve(fetch_picture, fetch_later);
+  worker.serve(fetch, run_fetch);
+  worker.connect(albums, fermata::journal_tables());
+  worker.serve(store_picture, albums, [](sqlite3&, const std::string& p) { return decode(p); });
+  worker.serve(store, run_store);
   return fermata::main(worker, argc, argv);
 }

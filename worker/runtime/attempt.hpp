@@ -117,8 +117,7 @@ struct attempt_done {
   std::shared_ptr<live_attempt> what;
   engine::payload value;
   std::exception_ptr problem;
-  bool refused = false;     // it was not begun: the lease was over
-  bool frame_gone = false;  // … or the frame that it refers to was gone; a new one may ask again
+  bool refused = false;  // not begun: the lease was over, or the frame that it refers to is gone
 };
 
 }  // namespace fermata::runtime

@@ -133,7 +133,6 @@ step_pool::task run_loop::task_of(active& run, std::shared_ptr<live_attempt> a) 
     const bool in_time = host.has_lease();
     if (!in_time || (is_local(a->start().kind) && !a->enter_frame())) {
       done.refused = true;
-      done.frame_gone = in_time;
       a->leave_frame();
       return post(to, host, std::move(done));
     }
@@ -182,13 +181,19 @@ void run_loop::finish(attempt_done&& done) {
   if (found == runs_.end() || a.answered) return;
   active& run = *found->second;
   if (!run.live && !load(run)) return;
-  if (done.refused || (a.draining && done.problem)) {
+  if (a.draining && done.problem) {
+    // It stays an attempt under way: a run without one would park, and nobody would look for it.
+    // So it is this worker's until it leaves, and ready work then.
+    a.answered = true;
+    return;
+  }
+  if (done.refused) {
     a.answered = true;
     engine::machine& machine = run.live->machine();
     const engine::slot slot = machine.slot_of(a.start().operation);
     run.attempts.erase(a.start().operation);
     machine.attempt_refused(slot);
-    if (done.frame_gone) machine.attempt_possible(slot);
+    machine.attempt_possible(slot);  // once the lease counts again, or with a new frame
     return mark(run);
   }
   if (done.problem && detail::is_undecodable_input(done.problem)) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Frames of parked runs are a cache with a bound: the least used leave memory first.
+// Frames of parked runs are a cache with a bound: the least used leave memory first. And what becomes
+// of attempts that the loop couldn't begin.
 #include "engine/ports/make_id.hpp"
 #include "engine/ports/simulated.hpp"
 #include "engine/store/memory/memory_store.hpp"
@@ -22,6 +23,8 @@ using namespace fermata;
 
 constexpr workflow<int(int)> wait_for_two{"wait_for_two"};
 constexpr fermata::signal<int> number{"number"};
+constexpr step<int(int)> twice{"twice"};
+constexpr workflow<int(int)> call_twice{"call_twice"};
 
 int entered = 0;  // how often the code began, for the first time or to be replayed
 int in_memory = 0;
@@ -41,6 +44,11 @@ task<int> add_two(context& ctx, int n) {
   co_return n + one + two;
 }
 
+task<int> double_it(context& ctx, int n) {
+  int doubled = co_await ctx.call(twice, n);
+  co_return doubled;
+}
+
 /// A worker's loop and its client on one thread, in memory.
 class bench final : public runtime::loop_outside {
  public:
@@ -53,33 +61,45 @@ class bench final : public runtime::loop_outside {
         client(journal(journal_)) {
     entered = 0;
     worker_.serve(wait_for_two, add_two);
+    worker_.serve(twice, [](int n) { return 2 * n; });
+    worker_.serve(call_twice, double_it);
     engine::worker_row who;
     who.id = engine::new_worker_id(*time_, *chance_);
     const auto row = journal_->store().register_worker(who);
     REQUIRE(row.ok());
+    host = std::make_shared<runtime::attempt_host>(
+        runtime::attempt_host::parts{.serves = worker_.inside().shared_serves(),
+                                     .store = journal_->shared_store(),
+                                     .time = time_,
+                                     .box = nullptr,
+                                     .wake = [] {},
+                                     .make_io = [] { return std::shared_ptr<void>(); }});
     runtime::loop_options how;
     how.frames_max = frames_max;
     how.inline_commits = true;
-    loop_ = std::make_unique<runtime::run_loop>(*journal_, worker_.inside().serves(), row->row,
-                                                std::move(how), *this);
+    loop_ = std::make_unique<runtime::run_loop>(*journal_, host, row->row, std::move(how), *this);
   }
   void work() {
     for (int i = 0; i < 5; ++i) {
       loop_->poke();
       (void)loop_->turn();
+      for (auto& task : std::exchange(tasks_, {})) task();
     }
+  }
+  /// The lease ends before the attempts that were handed over begin.
+  void work_with_lease_over() {
+    loop_->poke();
+    (void)loop_->turn();
+    host->lease_until = 0;
+    work();
   }
 
   // loop_outside
   void execute(std::vector<runtime::step_pool::task>&& tasks) override {
-    for (auto& task : tasks) task();
+    for (auto& task : tasks) tasks_.push_back(std::move(task));
   }
-  void* io_context() override { return nullptr; }
-  void wake() noexcept override {}
   void log(level, std::string_view) override {}
   void run_line(const engine::log_line&) override {}
-  runtime::black_box* box() noexcept override { return nullptr; }
-  std::int64_t lease_until() const noexcept override { return INT64_MAX; }
   void leased(std::int64_t) noexcept override {}
 
  private:
@@ -88,8 +108,10 @@ class bench final : public runtime::loop_outside {
   std::shared_ptr<detail::journal_impl> journal_;
   fermata::worker worker_;
   std::unique_ptr<runtime::run_loop> loop_;
+  std::vector<runtime::step_pool::task> tasks_;
 
  public:
+  std::shared_ptr<runtime::attempt_host> host;
   fermata::client client;
 };
 
@@ -149,4 +171,16 @@ TEST_CASE("all end as they would with room for all of them") {
     CHECK(in_memory == 0);
     CHECK((frames_max == 100) == (entered == 10));
   }
+}
+
+TEST_CASE("attempts that came too late for their lease begin when there is one again") {
+  bench b(100);
+  const auto run = b.client.start(call_twice, 4);
+
+  b.work_with_lease_over();
+  CHECK(run.describe().state == run_state::running);
+  b.host->lease_until = INT64_MAX;
+  b.work();
+
+  CHECK(run.describe().state == run_state::completed);
 }

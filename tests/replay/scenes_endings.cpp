@@ -189,15 +189,28 @@ void serve_notes(kit& t) {
   t.worker.serve(flow, two_notes);
 }
 
+fermata::engine::worker_row owner_of(kit& t, const fermata::any_run& run) {
+  const auto row = store_of(t).find_run(id_of(run));
+  const auto workers = store_of(t).workers();
+  for (const fermata::engine::worker_row& one : *workers)
+    if (one.row == row->owner) return one;
+  return {};
+}
+
 void act_crash(kit& t) {
   t.hang(note, 2);
   auto run = t.client.start(flow, 0);
   for (const int signal : {11, 0}) {  // known to be guilty, then under suspicion
     t.work();
+    const fermata::engine::worker_row dead = owner_of(t, run);
     t.worker.serve(flow, two_notes);  // the process is another one
-    (void)fermata::engine::journal_blame(
-        store_of(t), {id_of(run), "1", "note", signal != 0 ? 1 : 2, signal, "decode+0x20",
-                      "wrk_01HK153X000000000000000001", true});
+    const fermata::engine::blame found{.operation = "1",
+                                       .step = "note",
+                                       .attempt = signal != 0 ? 1 : 2,
+                                       .signal = signal,
+                                       .backtrace = "decode+0x20",
+                                       .alone = true};
+    (void)fermata::engine::journal_blame(store_of(t), id_of(run), dead, {found});
   }
   (void)end_of(run);
 }

@@ -6,12 +6,14 @@
 #include "engine/store/memory/memory_store.hpp"
 #include "src/journal_impl.hpp"
 #include "worker/runtime/loop.hpp"
+#include "worker/testing/store_decorator.hpp"
 #include "worker/worker_impl.hpp"
 
 #include <fermata/fermata.hpp>
 
 #include <doctest/doctest.h>
 
+#include <chrono>
 #include <deque>
 #include <memory>
 #include <string>
@@ -49,14 +51,28 @@ task<int> double_it(context& ctx, int n) {
   co_return doubled;
 }
 
+/// Can't read events for a while.
+class failing_store final : public testing::store_decorator {
+ public:
+  using store_decorator::store_decorator;
+  absl::StatusOr<std::vector<engine::encoded_event>> read_events(
+      const engine::run_id& run, engine::position_t from, std::size_t at_most) const override {
+    if (failures > 0) {
+      --failures;
+      return absl::UnavailableError("the disk didn't answer");
+    }
+    return store_decorator::read_events(run, from, at_most);
+  }
+  mutable int failures = 0;
+};
+
 /// A worker's loop and its client on one thread, in memory.
 class bench final : public runtime::loop_outside {
  public:
   explicit bench(std::size_t frames_max)
-      : journal_(std::make_shared<detail::journal_impl>(
-            std::make_shared<engine::memory_store>(
-                "memory:", engine::open_options{.time = time_, .chance = chance_}),
-            "default", time_, chance_)),
+      : store(std::make_shared<failing_store>(std::make_shared<engine::memory_store>(
+            "memory:", engine::open_options{.time = time_, .chance = chance_}))),
+        journal_(std::make_shared<detail::journal_impl>(store, "default", time_, chance_)),
         worker_(journal(journal_)),
         client(journal(journal_)) {
     entered = 0;
@@ -94,6 +110,8 @@ class bench final : public runtime::loop_outside {
     work();
   }
 
+  void pass(std::chrono::microseconds span) { time_->advance(span.count()); }
+
   // loop_outside
   void execute(std::vector<runtime::step_pool::task>&& tasks) override {
     for (auto& task : tasks) tasks_.push_back(std::move(task));
@@ -105,6 +123,11 @@ class bench final : public runtime::loop_outside {
  private:
   std::shared_ptr<engine::manual_clock> time_ = std::make_shared<engine::manual_clock>();
   std::shared_ptr<engine::seeded_random> chance_ = std::make_shared<engine::seeded_random>(1);
+
+ public:
+  const std::shared_ptr<failing_store> store;
+
+ private:
   std::shared_ptr<detail::journal_impl> journal_;
   fermata::worker worker_;
   std::unique_ptr<runtime::run_loop> loop_;
@@ -183,4 +206,24 @@ TEST_CASE("attempts that came too late for their lease begin when there is one a
   b.work();
 
   CHECK(run.describe().state == run_state::completed);
+}
+
+TEST_CASE("a run whose journal can't be read for a moment goes on when it can") {
+  bench b(0);
+  const auto run = b.client.start(wait_for_two, 4);
+  b.work();
+  run.signal(number, 1);
+  b.store->failures = 3;
+
+  b.work();
+  CHECK(run.describe().state == run_state::running);
+  for (int i = 0; i < 4; ++i) {
+    b.pass(std::chrono::seconds(1));
+    b.work();
+  }
+  run.signal(number, 2);
+  b.work();
+
+  CHECK(b.store->failures == 0);
+  CHECK(run.result() == 7);
 }

@@ -73,7 +73,7 @@ TEST_CASE(
   CHECK(rows == std::vector<std::vector<std::string>>{{"state", "seven"}, {"running", "7"}});
   rows.clear();
   kinds.clear();
-  REQUIRE(scene.journal->query("SELECT 1, 0.5, 'a', x'00ff', NULL", keep).ok());
+  REQUIRE(scene.journal->query("SELECT 1, 0.5, 'a', x'00ff', NULL", payloads::hidden, keep).ok());
   CHECK(rows.back() == std::vector<std::string>{"1", "0.5", "a", std::string("\x00\xff", 2), ""});
   using is = sql_value::kind;
   CHECK(std::vector(kinds.begin() + 5, kinds.end()) ==
@@ -108,8 +108,8 @@ TEST_CASE("a query shows payloads through the views alone, unless they are revea
   std::string said;
   const auto ask = [&](const std::string& sql, payloads shown) {
     said.clear();
-    return scene.journal->query(sql, shown, [&](const std::vector<std::string>& row) {
-      for (const std::string& text : row) said += text + "|";
+    return scene.journal->query(sql, shown, [&](const std::vector<sql_value>& row) {
+      for (const sql_value& value : row) said += value.text + "|";
       return true;
     });
   };

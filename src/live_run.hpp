@@ -44,6 +44,7 @@ class live_run final : public run_port {
   /// Lifetime: `function` and `defaults` outlive it.
   live_run(engine::machine_options options, const workflow_function& function,
            const engine::step_plan& defaults);
+  live_run(engine::machine_options, const workflow_function&, engine::step_plan&&) = delete;
   ~live_run();
 
   engine::machine& machine() noexcept { return machine_; }

@@ -248,7 +248,8 @@ void kit::world::replay_all() {
     engine::machine_options options;
     options.run = row.run;
     options.chain = row.chain;
-    detail::live_run live(std::move(options), entry->function, {});
+    const engine::step_plan defaults;
+    detail::live_run live(std::move(options), entry->function, defaults);
     std::vector<engine::event> history;
     for (const engine::encoded_event& e : *stored) {
       auto event = engine::decode(row.run, e);

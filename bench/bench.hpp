@@ -10,12 +10,12 @@ namespace fermata::bench {
 
 /// What the command line says.
 struct settings {
-  double seconds = 3;                    // of one measurement
-  int repeat = 5;                        // measurements, of which the median is reported
-  std::vector<int> in_flight = {256};    // W2
-  int clients = 0;                       // W2: threads that start and await; 0: one for each run
-  std::size_t payload_bytes = 120;       // of each input and result, as JSON
-  std::string folder;                    // where journals and probes lie, one below the other
+  double seconds = 3;                  // of one measurement
+  int repeat = 5;                      // measurements, of which the median is reported
+  std::vector<int> in_flight = {256};  // W2
+  int clients = 0;                     // W2: threads that start and await; 0: one for each run
+  std::size_t payload_bytes = 120;     // of each input and result, as JSON
+  std::string folder;                  // where journals and probes lie, one below the other
 };
 
 // One question each; README.md says what they measure.

@@ -19,9 +19,9 @@ struct question {
   void (*ask)(const settings&, report&);
 };
 constexpr question questions[] = {
-    {"probe", fermata::bench::probe},         {"W1", fermata::bench::w1_sequential},
-    {"W2", fermata::bench::w2_in_flight},     {"W7", fermata::bench::w7_latency},
-    {"W8", fermata::bench::w8_replay},        {"W10", fermata::bench::w10_memory},
+    {"probe", fermata::bench::probe},     {"W1", fermata::bench::w1_sequential},
+    {"W2", fermata::bench::w2_in_flight}, {"W7", fermata::bench::w7_latency},
+    {"W8", fermata::bench::w8_replay},    {"W10", fermata::bench::w10_memory},
 };
 
 int say_usage() {
@@ -48,13 +48,20 @@ struct command {
 };
 
 bool set(settings& how, const std::string& name, const std::string& value) {
-  if (name == "--seconds") how.seconds = std::atof(value.c_str());
-  else if (name == "--repeat") how.repeat = std::max(1, std::atoi(value.c_str()));
-  else if (name == "--in-flight") how.in_flight = numbers(value);
-  else if (name == "--clients") how.clients = std::max(0, std::atoi(value.c_str()));
-  else if (name == "--payload") how.payload_bytes = static_cast<std::size_t>(std::atoi(value.c_str()));
-  else if (name == "--folder") how.folder = value;
-  else return false;
+  if (name == "--seconds")
+    how.seconds = std::atof(value.c_str());
+  else if (name == "--repeat")
+    how.repeat = std::max(1, std::atoi(value.c_str()));
+  else if (name == "--in-flight")
+    how.in_flight = numbers(value);
+  else if (name == "--clients")
+    how.clients = std::max(0, std::atoi(value.c_str()));
+  else if (name == "--payload")
+    how.payload_bytes = static_cast<std::size_t>(std::atoi(value.c_str()));
+  else if (name == "--folder")
+    how.folder = value;
+  else
+    return false;
   return true;
 }
 
@@ -84,8 +91,9 @@ int main(int argc, char** argv) {
   if (!asked) return say_usage();
   const bool own_folder = asked->how.folder.empty();
   if (own_folder)
-    asked->how.folder = (std::filesystem::temp_directory_path() /
-                         ("fermata-bench-" + std::to_string(::getpid()))).string();
+    asked->how.folder =
+        (std::filesystem::temp_directory_path() / ("fermata-bench-" + std::to_string(::getpid())))
+            .string();
   // Apart from the journals, since a worker looks up when something is written beside its own.
   std::filesystem::create_directories(asked->how.folder + "/probe");
   {

@@ -163,7 +163,7 @@ double raw_workflows(const std::string& path, int in_flight, double seconds) {
   for (int round = 0; now_s() - began < seconds; ++round) {
     to.base.script("BEGIN IMMEDIATE");
     for (std::size_t i = 0; i < all.size(); ++i) {
-      if (round < events_per_run && static_cast<int>(i % events_per_run) > round) continue;
+      if (round<events_per_run&& static_cast<int>(i % events_per_run)> round) continue;
       to.append(all[i].run, ++all[i].seq);
       if (all[i].seq < events_per_run) continue;
       ++ended;

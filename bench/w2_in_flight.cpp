@@ -82,8 +82,7 @@ once measure(host& here, std::atomic<std::int64_t>& numbers, const settings& how
         here, numbers, static_cast<std::size_t>(in_flight / clients), how.payload_bytes));
   std::vector<std::thread> threads;
   const double began = now_s();
-  for (auto& one : starters)
-    threads.emplace_back([&] { one->work_until(began + how.seconds); });
+  for (auto& one : starters) threads.emplace_back([&] { one->work_until(began + how.seconds); });
   for (std::thread& one : threads) one.join();
   once found;
   for (auto& one : starters) {

@@ -121,8 +121,8 @@ class histories {
     request.workflow = "run_many";
     request.queue = "default";
     request.requested = time_.wall_now();
-    request.input = detail::to_engine(
-        detail::encode(make_work(static_cast<std::int64_t>(events), 0, bytes_)));
+    request.input =
+        detail::to_engine(detail::encode(make_work(static_cast<std::int64_t>(events), 0, bytes_)));
     return request;
   }
 

@@ -14,7 +14,7 @@ namespace fermata::engine {
 
 /// FERMATA_CHECK(a == b, "a is {}, b is {}", a, b): the one macro of the engine, since only a macro
 /// knows its place and leaves the message unformatted when all is well.
-#define FERMATA_CHECK(holds, ...)                                                         \
-  do {                                                                                    \
+#define FERMATA_CHECK(holds, ...)                                                            \
+  do {                                                                                       \
     if (!(holds)) ::fermata::engine::broken(__FILE__, __LINE__, ::fmt::format(__VA_ARGS__)); \
   } while (false)

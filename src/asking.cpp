@@ -59,9 +59,8 @@ std::string journal_impl::attach(std::string_view workflow, std::string_view key
   auto rows = store_->find_key(ns_, workflow, key);
   raise(rows.status());
   if (rows->empty())
-    throw error(codes::unknown_run,
-                fmt::format("no run of workflow '{}' has the key '{}' [{}]", workflow, key,
-                            codes::unknown_run.code));
+    throw error(codes::unknown_run, fmt::format("no run of workflow '{}' has the key '{}' [{}]",
+                                                workflow, key, codes::unknown_run.code));
   return rows->front().run.text();
 }
 
@@ -71,8 +70,8 @@ std::string journal_impl::find(std::string_view id) {
   raise(rows.status());
   if (rows->empty()) unknown(id);
   if (rows->size() > 1)
-    throw error(codes::ambiguous_id, fmt::format("several runs begin with '{}' [{}]", id,
-                                                 codes::ambiguous_id.code));
+    throw error(codes::ambiguous_id,
+                fmt::format("several runs begin with '{}' [{}]", id, codes::ambiguous_id.code));
   return rows->front().run.text();
 }
 
@@ -132,9 +131,9 @@ void journal_impl::cancel(std::string_view chain) {
 void journal_impl::terminate(std::string_view chain, std::string_view why) {
   check_utf8("why it is terminated", why);
   const engine::run_row row = newest_of(chain);
-  raise(engine::terminate(*store_, row.run,
-                          {.who = fmt::format("client (pid {})", ::getpid()),
-                           .why = std::string(why)}),
+  raise(engine::terminate(
+            *store_, row.run,
+            {.who = fmt::format("client (pid {})", ::getpid()), .why = std::string(why)}),
         row.run.text());
   run_ended(row.chain);
   const std::lock_guard lock(mutex_);

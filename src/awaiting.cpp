@@ -28,14 +28,12 @@ payload outcome_of(engine::event_kind how, const std::string& id, const engine::
     case engine::event_kind::run_failed:
       throw to_sdk(why, id);
     case engine::event_kind::run_cancelled:
-      throw cancelled(why.message().empty() ? fmt::format("run {} was cancelled", id)
-                                            : why.message(),
-                      id);
+      throw cancelled(
+          why.message().empty() ? fmt::format("run {} was cancelled", id) : why.message(), id);
     case engine::event_kind::run_expired:
-      throw error(codes::expired,
-                  fmt::format("run {} expired: it hadn't begun in time [{}]", id,
-                              codes::expired.code),
-                  id);
+      throw error(
+          codes::expired,
+          fmt::format("run {} expired: it hadn't begun in time [{}]", id, codes::expired.code), id);
     default:
       throw error(
           codes::terminated,
@@ -80,7 +78,7 @@ class journal_impl::waiter {
     if (left_us <= 0) return false;
     std::unique_lock lock(among_.mutex_);
     changed_->wait_for(lock, std::chrono::microseconds(std::min(left_us, look_again_us)),
-                      [this] { return look_; });
+                       [this] { return look_; });
     here_ = !look_ && among_.here_.contains(chain_);
     look_ = false;
     seen_ = told_ ? &*told_ : nullptr;
@@ -184,8 +182,7 @@ payload journal_impl::result(std::string_view chain, std::optional<duration> lim
         fmt::format("run {} has no result yet{} [{}]", chain, stands, codes::wait_over.code),
         std::string(chain), codes::wait_over);
   };
-  const std::int64_t until =
-      limit ? time_->steady_now_us() + limit->count() * 1000 : INT64_MAX;
+  const std::int64_t until = limit ? time_->steady_now_us() + limit->count() * 1000 : INT64_MAX;
   if (pump_) {
     for (bool more = true;;) {
       if (auto value = ended_with(newest_of(chain))) return std::move(*value);

@@ -125,11 +125,11 @@ void raise(const absl::Status& status, const std::string& run) {
 
 void check_value(std::string_view what, std::string_view name, std::size_t bytes) {
   if (bytes <= engine::limits::payload_max) return;
-  throw failure(fmt::format("{} of '{}' has {} bytes, the limit is {}: store it elsewhere and pass its "
-                            "address [{}]",
-                            what, name, bytes, engine::limits::payload_max,
-                            codes::payload_too_large.code),
-                {.type = "payload_too_large", .retryable = false});
+  throw failure(
+      fmt::format("{} of '{}' has {} bytes, the limit is {}: store it elsewhere and pass its "
+                  "address [{}]",
+                  what, name, bytes, engine::limits::payload_max, codes::payload_too_large.code),
+      {.type = "payload_too_large", .retryable = false});
 }
 
 engine::step_plan plan_of(const step_options& o, engine::step_plan plan) {

@@ -47,8 +47,9 @@ std::string said(sqlite3* db, int rc) {
 void raise_sqlite(sqlite3* db, int rc, std::string_view path, std::string_view what) {
   std::string sentence = "the database " + std::string(path) + ": ";
   if (is_busy(rc))
-    sentence += "another process or connection has held its write lock too long; end its "
-                "transaction, and the step is tried again (";
+    sentence +=
+        "another process or connection has held its write lock too long; end its "
+        "transaction, and the step is tried again (";
   else
     sentence += said(db, rc) + " (";
   sentence += std::string(what) + ", SQLite's code " + std::to_string(rc) + ")";
@@ -90,9 +91,7 @@ int sqlite_connection::try_execute(const char* sql) noexcept {
   return sqlite3_exec(db_, sql, nullptr, nullptr, nullptr);
 }
 
-bool sqlite_connection::in_transaction() const noexcept {
-  return sqlite3_get_autocommit(db_) == 0;
-}
+bool sqlite_connection::in_transaction() const noexcept { return sqlite3_get_autocommit(db_) == 0; }
 
 int sqlite_connection::integer(const char* sql) {
   sqlite_query asked(*this, sql);

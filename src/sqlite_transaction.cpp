@@ -32,8 +32,8 @@ void check_file(sqlite3* connection, const std::string& journal) {
   std::error_code no_such_file;
   if (name != nullptr && std::filesystem::equivalent(name, journal, no_such_file)) return;
   const std::string other = name != nullptr && *name != '\0' ? name : "a database in memory";
-  throw error(codes::worker_misuse, "the connection is to " + other + ", the journal is " + journal +
-                                        ": open the connection on the journal's file");
+  throw error(codes::worker_misuse, "the connection is to " + other + ", the journal is " +
+                                        journal + ": open the connection on the journal's file");
 }
 
 int integer(sqlite3* connection, const char* sql) {

@@ -22,9 +22,9 @@ void check(const std::optional<refusal>& why) {
 
 void check_tags(const std::map<std::string, std::string>& tags) {
   if (tags.size() > engine::limits::tags_per_run)
-    throw error(codes::text_too_long, fmt::format("a run has at most {} tags, these are {} [{}]",
-                                                  engine::limits::tags_per_run, tags.size(),
-                                                  codes::text_too_long.code));
+    throw error(codes::text_too_long,
+                fmt::format("a run has at most {} tags, these are {} [{}]",
+                            engine::limits::tags_per_run, tags.size(), codes::text_too_long.code));
   for (const auto& [name, value] : tags) check(refuse_tag(name, value));
 }
 

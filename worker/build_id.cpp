@@ -41,7 +41,7 @@ std::string id_in_notes(bytes notes, std::size_t alignment) {
 }
 
 bool holds(const dl_phdr_info& object, std::uintptr_t address) {
-  for (const ElfW(Phdr)& segment : std::span(object.dlpi_phdr, object.dlpi_phnum)) {
+  for (const ElfW(Phdr) & segment : std::span(object.dlpi_phdr, object.dlpi_phnum)) {
     const auto from = static_cast<std::uintptr_t>(object.dlpi_addr + segment.p_vaddr);
     if (segment.p_type == PT_LOAD && address >= from && address - from < segment.p_memsz)
       return true;
@@ -72,7 +72,7 @@ std::string ask(std::uintptr_t address) {
 }  // namespace
 
 std::string build_id_of(const dl_phdr_info& object) {
-  for (const ElfW(Phdr)& segment : std::span(object.dlpi_phdr, object.dlpi_phnum)) {
+  for (const ElfW(Phdr) & segment : std::span(object.dlpi_phdr, object.dlpi_phnum)) {
     if (segment.p_type != PT_NOTE) continue;
     const auto at = static_cast<std::uintptr_t>(object.dlpi_addr + segment.p_vaddr);
     const bytes notes(reinterpret_cast<const std::uint8_t*>(at), segment.p_memsz);

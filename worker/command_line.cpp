@@ -121,8 +121,8 @@ std::optional<answered> read_command_line(int argc, const char* const* argv, boo
   } catch (const CLI::CallForHelp&) {
     return answered{exit_done, app.help()};
   } catch (const CLI::ParseError& why) {
-    return answered{exit_usage,
-                    fmt::format("{}: {}; see {} --help [FER-4001]\n", program, why.what(), program)};
+    return answered{exit_usage, fmt::format("{}: {}; see {} --help [FER-4001]\n", program,
+                                            why.what(), program)};
   }
   if (raw.version) return answered{exit_done, version_banner(program) + "\n"};
   if (takes_modules && line.modules.empty())

@@ -15,8 +15,8 @@ struct unit {
   std::int64_t ms;
 };
 // "ms" and "min" before "m", since the longest name that fits is meant.
-constexpr unit units[] = {{"ms", 1},       {"min", 60'000},    {"m", 60'000},
-                          {"s", 1'000},    {"h", 3'600'000},   {"d", 86'400'000}};
+constexpr unit units[] = {{"ms", 1},    {"min", 60'000},  {"m", 60'000},
+                          {"s", 1'000}, {"h", 3'600'000}, {"d", 86'400'000}};
 
 constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
@@ -106,7 +106,8 @@ std::optional<duration> parse_duration(std::string_view text) {
 
 std::string format_duration(duration span) {
   const std::int64_t ms = span.count();
-  if (ms < 0) return ms == std::numeric_limits<std::int64_t>::min() ? "-" : "-" + format_duration(-span);
+  if (ms < 0)
+    return ms == std::numeric_limits<std::int64_t>::min() ? "-" : "-" + format_duration(-span);
   if (ms < 1'000) return fmt::format("{}ms", ms);
   const std::int64_t s = ms / 1'000;
   if (s < 60) {

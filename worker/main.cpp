@@ -47,13 +47,12 @@ std::string build_of(const worker_options& options) {
 /// ship; queue default, namespace default".
 std::string start_sentence(worker::impl& inside, const worker_line& line) {
   const worker_options& options = inside.options();
-  return fmt::format("works on {} as process {} (build {}): {}, {}; {} {}, namespace {}",
-                     line.journal.empty() ? "its program's journal" : line.journal, ::getpid(),
-                     build_of(options),
-                     names_of("workflow", "workflows", inside.serves().workflows()),
-                     names_of("step", "steps", inside.serves().steps()),
-                     options.queues.size() == 1 ? "queue" : "queues",
-                     fmt::join(options.queues, ", "), options.ns);
+  return fmt::format(
+      "works on {} as process {} (build {}): {}, {}; {} {}, namespace {}",
+      line.journal.empty() ? "its program's journal" : line.journal, ::getpid(), build_of(options),
+      names_of("workflow", "workflows", inside.serves().workflows()),
+      names_of("step", "steps", inside.serves().steps()),
+      options.queues.size() == 1 ? "queue" : "queues", fmt::join(options.queues, ", "), options.ns);
 }
 
 /// The journal of the command line, unless the program gave one and nobody asks for another.
@@ -68,7 +67,8 @@ void open_journal(worker::impl& inside, const worker_line& line) {
 bool is_missing_file(const error& why, const worker_line& line) {
   constexpr std::string_view scheme = "sqlite:";
   if (why.code() != codes::not_a_journal.code || !line.journal.starts_with(scheme)) return false;
-  const std::string path = line.journal.substr(scheme.size(), line.journal.find('?') - scheme.size());
+  const std::string path =
+      line.journal.substr(scheme.size(), line.journal.find('?') - scheme.size());
   std::error_code ignored;
   return !std::filesystem::exists(path, ignored);
 }
@@ -92,7 +92,8 @@ void work(worker& serves, const worker_line& line) {
   module_host modules(serves);
   for (const std::string& file : line.modules) {
     const loaded_module& now = modules.load(file);
-    say(level::debug, "loaded a module", {{"module", now.name}, {"file", file}, {"build", now.build}});
+    say(level::debug, "loaded a module",
+        {{"module", now.name}, {"file", file}, {"build", now.build}});
   }
   if (inside.serves().steps().empty() && inside.serves().workflows().empty())
     throw error(codes::worker_misuse,

@@ -108,13 +108,13 @@ entry_point entry_point_of(void* handle, const std::string& file) {
   if (void* found = ::dlsym(handle, "fermata_module_v1"))
     return reinterpret_cast<entry_point>(found);
   throw error(codes::module_unloadable,
-              file + " is a library but no module of Fermata: it has no function "
-                     "fermata_module_v1; see <fermata/module.hpp>");
+              file +
+                  " is a library but no module of Fermata: it has no function "
+                  "fermata_module_v1; see <fermata/module.hpp>");
 }
 
 [[noreturn]] void refused(const std::string& file, const std::string& why) {
-  throw error(codes::module_refused,
-              fmt::format("the module {} refused: {}", file, why));
+  throw error(codes::module_refused, fmt::format("the module {} refused: {}", file, why));
 }
 
 /// Calls it and turns each way to fail into the sentence FER-3103.
@@ -128,8 +128,8 @@ void call(entry_point module, fermata_module_info& info, worker* with, const std
     refused(file, "it threw something that is no std::exception");
   }
   if (answer == 0) return;
-  refused(file, info.error != nullptr ? info.error
-                                      : fmt::format("it answered {} and no reason", answer));
+  refused(file,
+          info.error != nullptr ? info.error : fmt::format("it answered {} and no reason", answer));
 }
 
 std::string build_of(const fermata_module_info& info, entry_point module) {
@@ -142,7 +142,8 @@ std::string build_of(const fermata_module_info& info, entry_point module) {
 }  // namespace
 
 void check_fits(const fermata_module_info& says, const std::string& file) {
-  const auto compare = [&](std::string_view what, const std::string& theirs, const std::string& ours) {
+  const auto compare = [&](std::string_view what, const std::string& theirs,
+                           const std::string& ours) {
     if (theirs == ours) return;
     throw error(codes::module_mismatch,
                 fmt::format("the module {} was built with {} {}, this process with {}: build both "

@@ -23,7 +23,7 @@ void write_all(std::string_view text) {
 }
 
 void set(int signal, void (*handler)(int), struct sigaction* before) {
-  struct sigaction how {};
+  struct sigaction how{};
   how.sa_handler = handler;
   how.sa_flags = SA_RESTART;
   sigemptyset(&how.sa_mask);

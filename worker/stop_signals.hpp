@@ -22,9 +22,9 @@ class stop_signals {
   bool came() const noexcept;
 
  private:
-  struct sigaction terminate_before_ {};
-  struct sigaction interrupt_before_ {};
-  struct sigaction pipe_before_ {};
+  struct sigaction terminate_before_{};
+  struct sigaction interrupt_before_{};
+  struct sigaction pipe_before_{};
 };
 
 }  // namespace fermata::detail

@@ -15,8 +15,8 @@ namespace fermata::engine {
 /// A value of the user's, as their codec wrote it: bytes to the engine. Never compressed here.
 struct payload {
   std::string bytes;
-  interned content_type;  // "application/json", "application/x-protobuf" …; empty: no payload
-  std::uint64_t type = 0;    // fingerprint of the user's type
+  interned content_type;   // "application/json", "application/x-protobuf" …; empty: no payload
+  std::uint64_t type = 0;  // fingerprint of the user's type
   bool sensitive = false;
   bool erased = false;    // was here, and was erased by retention
   bool canonical = true;  // equal values have equal bytes: input hashes are compared
@@ -48,16 +48,16 @@ struct encoded_event {
   std::string operation;
   std::string name;
   interned place;
-  std::uint8_t flags = 0;         // FORMAT.md §4: sensitive, blob, erased …
-  std::uint8_t codec = 0;         // 0 plain, 1 zstd: of value; high nibble: of input
-  std::uint32_t key_id = 0;       // 0: not encrypted
-  interned content_type;          // of value
+  std::uint8_t flags = 0;    // FORMAT.md §4: sensitive, blob, erased …
+  std::uint8_t codec = 0;    // 0 plain, 1 zstd: of value; high nibble: of input
+  std::uint32_t key_id = 0;  // 0: not encrypted
+  interned content_type;     // of value
   interned input_content_type;
-  std::string value;              // as stored: compressed when codec says so
+  std::string value;  // as stored: compressed when codec says so
   std::string input;
-  bytes16 salt;                   // 16 bytes; empty where there is neither value nor input
-  bytes16 digest;                 // 16 bytes: of the plaintext of value and input, salted
-  std::string details;            // serialised pb::details
+  bytes16 salt;         // 16 bytes; empty where there is neither value nor input
+  bytes16 digest;       // 16 bytes: of the plaintext of value and input, salted
+  std::string details;  // serialised pb::details
   chain_hash chain{};
   std::uint32_t crc = 0;
 };

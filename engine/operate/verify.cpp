@@ -95,9 +95,8 @@ absl::Status checker::check_all() {
   for (const std::string& space : spaces_) {
     if (absl::Status status = check_rows(space); !status.ok()) return status;
   }
-  return orphans_.tell([this](const run_id& run, std::string what) {
-    found({run, 0, std::move(what)});
-  });
+  return orphans_.tell(
+      [this](const run_id& run, std::string what) { found({run, 0, std::move(what)}); });
 }
 
 absl::Status checker::check_one() {
@@ -110,9 +109,8 @@ absl::Status checker::check_one() {
     if (events->size() < page) break;
   }
   if (absl::Status status = settle_open(); !status.ok()) return status;
-  return orphans_.tell([this](const run_id& run, std::string what) {
-    found({run, 0, std::move(what)});
-  });
+  return orphans_.tell(
+      [this](const run_id& run, std::string what) { found({run, 0, std::move(what)}); });
 }
 
 absl::Status checker::check_pages() {

@@ -264,9 +264,9 @@ class machine {
   position_t history_end_ = 0;
   time_us now_ = 0;  // of the last delivered start or outcome
   epoch_t epoch_ = 0;
-  queue<foreseen> recorded_;  // commands of the history not yet asked
-  std::uint64_t asked_ = 0;        // commands
-  std::uint64_t confirmed_ = 0;    // commands delivered
+  queue<foreseen> recorded_;     // commands of the history not yet asked
+  std::uint64_t asked_ = 0;      // commands
+  std::uint64_t confirmed_ = 0;  // commands delivered
   absl::btree_map<std::string, change, std::less<>> markers_;
   absl::btree_map<std::string, queue<std::pair<payload, std::string>>, std::less<>> mail_;
   absl::btree_map<std::string, int, std::less<>> mail_under_way_;  // produced, not delivered
@@ -282,16 +282,16 @@ class machine {
   numbered<operation> ops_;
   absl::flat_hash_map<std::string, slot> by_id_;
   absl::btree_map<std::string, queue<slot>, std::less<>> waiting_;  // receives, oldest first
-  std::vector<compensation> compensations_;  // not yet undone
-  int compensated_ = 0;  // c.n
-  slot undoing_ = 0;     // the newest c.n, until it is settled
+  std::vector<compensation> compensations_;                         // not yet undone
+  int compensated_ = 0;                                             // c.n
+  slot undoing_ = 0;  // the newest c.n, until it is settled
   bool root_over_ = false;
   settled root_how_ = settled::pending;
   bool end_produced_ = false;  // `failing` or an end is under way
   bool closed_ = false;        // an end is: nothing follows it
   bool exhausted_ = false;     // a compensation is
   rare<last_things> last_;
-  slot asks_people_ = 0;       // a step with on_crash = ask that vanished
+  slot asks_people_ = 0;  // a step with on_crash = ask that vanished
   bool deadline_told_ = false;
 
   // Counted, so that ten thousand operations in flight cost no walk.
@@ -300,12 +300,12 @@ class machine {
   int children_pending_ = 0;  // … children, but for those left alone
   int refused_ = 0;           // … steps that this worker can't carry out
   int open_branches_ = 0;
-  int open_shields_ = 0;  // of them
-  slot first_pending_ = 1;    // none before it
+  int open_shields_ = 0;                                // of them
+  slot first_pending_ = 1;                              // none before it
   absl::btree_set<std::pair<time_us, slot>> sleeping_;  // timers
   absl::btree_set<std::pair<time_us, slot>> retrying_;  // steps between attempts
-  std::vector<slot> held_;  // timers that wait for a message under way
-  std::vector<slot> suspects_;                   // steps that may be quarantined
+  std::vector<slot> held_;                              // timers that wait for a message under way
+  std::vector<slot> suspects_;                          // steps that may be quarantined
 
   // What the worker is to do.
   time_us clock_ = 0;

@@ -41,7 +41,7 @@ struct child_plan {
   std::int64_t deadline_ms = 0;
   std::string queue;            // empty: the parent's
   std::optional<int> priority;  // empty: the parent's
-  int close_policy = 0;  // 0 terminate, 1 cancel, 2 abandon
+  int close_policy = 0;         // 0 terminate, 1 cancel, 2 abandon
 };
 
 /// The compensation that `.undo` or `on_failure` registers.

@@ -18,7 +18,7 @@ namespace fermata::engine {
 enum class then : std::uint8_t {
   keep,  // the worker goes on
   park,  // nothing to do now: no owner, if the inbox is empty (else it stays owned: `parked` false)
-  end    // the last event is an end; refused (inbox_not_empty) when an unread message isn't consumed
+  end  // the last event is an end; refused (inbox_not_empty) when an unread message isn't consumed
 };
 
 /// One run's piece: events after a named predecessor.
@@ -35,13 +35,13 @@ struct append {
   std::vector<start_request> children;  // their start requests, in the same transaction
   std::vector<message> messages;        // to other chains
   fermata::engine::then then = fermata::engine::then::keep;
-  bool may_have_children = true;        // of an end: false when it is known that none was started
+  bool may_have_children = true;  // of an end: false when it is known that none was started
   std::optional<std::string> waits;
   std::optional<std::string> status;
   std::optional<attention> attention;
-  std::string report;                   // with attention
+  std::string report;  // with attention
   std::vector<log_line> logs;
-  bool looked = false;                  // the ready mark is removed: the owner has seen the inbox
+  bool looked = false;  // the ready mark is removed: the owner has seen the inbox
 
   /// An operator's append (CLI, server): no owner and no epoch is asked for, the predecessor alone
   /// fences; the first event is `owner_changed`, and the run has no owner afterwards. With
@@ -70,10 +70,10 @@ const char* text_of(landing how) noexcept;
 struct append_result {
   landing how = landing::stale;
   bool parked = false;
-  absl::Status body;                          // with body_failed
-  std::vector<encoded_event> body_events;     // what `body` appended
-  std::vector<message_id> undeliverable;      // messages to chains that have ended or don't exist
-  bool left_children = true;                  // of an end: `children_to_close` may have some
+  absl::Status body;                       // with body_failed
+  std::vector<encoded_event> body_events;  // what `body` appended
+  std::vector<message_id> undeliverable;   // messages to chains that have ended or don't exist
+  bool left_children = true;               // of an end: `children_to_close` may have some
 };
 
 enum class on_duplicate : std::uint8_t { attach, fail, restart_if_ended };
@@ -85,7 +85,7 @@ struct start_item {
   std::string input_digest;  // first 16 bytes of the SHA-256 of the input; kept in the key's row
   fermata::engine::on_duplicate on_duplicate = fermata::engine::on_duplicate::attach;
   std::optional<encoded_event> admit;
-  std::string build;  // with admit
+  std::string build;       // with admit
   bool with_next = false;  // all or none, with the start behind it: see start_groups.hpp
 };
 struct start_result {
@@ -104,7 +104,13 @@ struct start_result {
 };
 
 struct message_result {
-  enum class outcome : std::uint8_t { accepted, repeated, ended, unknown, full } how = outcome::accepted;
+  enum class outcome : std::uint8_t {
+    accepted,
+    repeated,
+    ended,
+    unknown,
+    full
+  } how = outcome::accepted;
   run_id run;              // the open run of the chain, where there is one
   std::int64_t owner = 0;  // who has it
 };
@@ -118,17 +124,17 @@ struct claim_request {
   std::string build;
   bool own_build_only = false;  // only runs that this build began, and new ones
   time_us now = 0;
-  std::vector<run_id> not_these;       // being evicted, or just given up
+  std::vector<run_id> not_these;  // being evicted, or just given up
 };
 
 /// A run that has something to do: taken now, or owned by this worker before.
 struct claimed {
-  run_row run;             // after the claim
-  bool fresh = false;      // begun by this claim: event 1 was just written
+  run_row run;         // after the claim
+  bool fresh = false;  // begun by this claim: event 1 was just written
   bool mine_before = false;
   fermata::engine::head head;
-  std::vector<message> inbox;     // all of it, in order of acceptance
-  std::vector<timer_row> due;     // timers due now, in (due, operation) order
+  std::vector<message> inbox;  // all of it, in order of acceptance
+  std::vector<timer_row> due;  // timers due now, in (due, operation) order
 };
 
 struct batch {

@@ -16,9 +16,9 @@ namespace fermata::engine {
 /// claim turns it into event 1. `make_start_event` says how.
 struct start_request {
   run_id run;
-  chain_id chain;       // == run, unless it continues or retries
-  run_id origin;        // what idempotency keys hang on
-  std::string seed;     // 16 bytes
+  chain_id chain;                 // == run, unless it continues or retries
+  run_id origin;                  // what idempotency keys hang on
+  std::string seed;               // 16 bytes
   std::string space = "default";  // the namespace
   std::string workflow;
   payload input;
@@ -30,10 +30,10 @@ struct start_request {
   time_us deadline = 0;   // 0: none
   std::string key;
   std::map<std::string, std::string> tags;
-  run_id parent;          // run of the parent; empty: none
+  run_id parent;  // run of the parent; empty: none
   chain_id parent_chain;
   std::string parent_operation;
-  int close_policy = 0;   // 0 terminate, 1 cancel, 2 abandon
+  int close_policy = 0;  // 0 terminate, 1 cancel, 2 abandon
   std::string traceparent;
   run_id previous_run;
   chain_hash previous_hash{};
@@ -57,7 +57,13 @@ struct message {
   std::string damage;     // set by the store: why it can't be read; empty: it can
 };
 
-enum class timer_purpose : std::uint8_t { sleep = 0, patience = 1, retry = 2, deadline = 3, give_up = 4 };
+enum class timer_purpose : std::uint8_t {
+  sleep = 0,
+  patience = 1,
+  retry = 2,
+  deadline = 3,
+  give_up = 4
+};
 
 struct timer_row {
   run_id run;
@@ -71,10 +77,10 @@ struct timer_row {
 struct run_changes {
   std::optional<run_state> state;
   std::optional<time_us> ended;
-  std::optional<std::string> error;             // of the end, one line
-  std::vector<timer_row> timers_set;            // replaces one of the same operation
-  std::vector<std::string> timers_removed;      // by operation
-  bool all_timers_removed = false;              // at an end
+  std::optional<std::string> error;         // of the end, one line
+  std::vector<timer_row> timers_set;        // replaces one of the same operation
+  std::vector<std::string> timers_removed;  // by operation
+  bool all_timers_removed = false;          // at an end
   std::map<std::string, std::string> tags;
   std::map<std::string, position_t> published;  // name → where its newest value is
 };
@@ -108,11 +114,11 @@ struct run_row {
   std::int64_t owner = 0;  // worker row; 0: nobody
   epoch_t epoch = 0;
   fermata::engine::attention attention = fermata::engine::attention::none;
-  std::string report;      // of the attention
-  std::string waits;       // one line: what it waits for, written when it parks
-  std::string status;      // the run's own line
-  time_us updated = 0;     // of the row
-  run_id next_run;         // of the chain
+  std::string report;   // of the attention
+  std::string waits;    // one line: what it waits for, written when it parks
+  std::string status;   // the run's own line
+  time_us updated = 0;  // of the row
+  run_id next_run;      // of the chain
 };
 
 struct worker_row {
@@ -121,14 +127,14 @@ struct worker_row {
   std::string host;
   std::int64_t pid = 0;
   std::string build;
-  int slot = 0;                 // of the lock and black-box files
+  int slot = 0;  // of the lock and black-box files
   std::string boot_id;
   time_us started = 0;
-  time_us last_seen = 0;        // wall clock
-  std::int64_t lease_until = 0; // CLOCK_BOOTTIME µs; 0: owns nothing
+  time_us last_seen = 0;         // wall clock
+  std::int64_t lease_until = 0;  // CLOCK_BOOTTIME µs; 0: owns nothing
   bool dead = false;
-  bool gone = false;            // left in an orderly way
-  std::int64_t owned = 0;       // runs, counted when asked for
+  bool gone = false;       // left in an orderly way
+  std::int64_t owned = 0;  // runs, counted when asked for
 };
 
 /// What a worker serves; the last row per name outlives its worker.
@@ -140,7 +146,7 @@ struct serving_row {
   std::string result_shape;  // JSON
   std::string build;
   worker_id worker;
-  bool alive = false;        // its worker is, filled when read
+  bool alive = false;  // its worker is, filled when read
 };
 
 /// What `ctx.log` said. (run, position, ordinal) is the same at every replay: a line that is there

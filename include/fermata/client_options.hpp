@@ -24,11 +24,11 @@ enum class on_duplicate {
 struct start_options {
   std::string key = {};  ///< your own name for the run, 1–255 bytes, unique per workflow
   fermata::on_duplicate on_duplicate = fermata::on_duplicate::attach;
-  std::optional<duration> delay = {};        ///< begin that much later
-  std::optional<time_point> not_after = {};  ///< not begun by then: it ends as expired
-  std::optional<duration> deadline = {};     ///< the run is cancelled when it takes longer
-  std::string queue = {};                    ///< empty: "default"
-  int priority = 0;                          ///< higher goes first
+  std::optional<duration> delay = {};            ///< begin that much later
+  std::optional<time_point> not_after = {};      ///< not begun by then: it ends as expired
+  std::optional<duration> deadline = {};         ///< the run is cancelled when it takes longer
+  std::string queue = {};                        ///< empty: "default"
+  int priority = 0;                              ///< higher goes first
   std::map<std::string, std::string> tags = {};  ///< at most 32
 };
 

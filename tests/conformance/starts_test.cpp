@@ -350,8 +350,8 @@ TEST_CASE("a start that wasn't begun in time is left to expire") {
   run_changes changes;
   changes.state = run_state::expired;
   changes.ended = scene.now();
-  const auto ended = scene.journal->end_request(brief.run, {only}, changes,
-                                                  {scene.signal(patient.chain)});
+  const auto ended =
+      scene.journal->end_request(brief.run, {only}, changes, {scene.signal(patient.chain)});
   REQUIRE(ended.ok());
   CHECK(*ended);
   CHECK(scene.row(brief.run).state == run_state::expired);
@@ -367,8 +367,7 @@ TEST_CASE("a request that was claimed meanwhile isn't ended") {
   scene.begin(scene.join(), what);
 
   const encoded_event other = scene.first_event(what);
-  const auto ended = scene.journal->end_request(what.run, {other}, {},
-                                                  {scene.signal(what.chain)});
+  const auto ended = scene.journal->end_request(what.run, {other}, {}, {scene.signal(what.chain)});
   REQUIRE(ended.ok());
   CHECK_FALSE(*ended);
   CHECK(scene.journal->inbox(what.chain)->empty());

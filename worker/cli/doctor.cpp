@@ -30,10 +30,11 @@ std::string path_of(const std::string& address) {
 std::string one_value(session& s, const std::string& statement) {
   std::string value;
   int row = 0;
-  (void)s.store().query(statement, engine::payloads::hidden, [&](const std::vector<engine::sql_value>& values) {
-    if (row++ == 1 && !values.empty()) value = values.front().text;
-    return row < 3;
-  });
+  (void)s.store().query(statement, engine::payloads::hidden,
+                        [&](const std::vector<engine::sql_value>& values) {
+                          if (row++ == 1 && !values.empty()) value = values.front().text;
+                          return row < 3;
+                        });
   return value;
 }
 

@@ -58,8 +58,8 @@ void kit::fail_step(std::string_view step, const failure& why, int times) {
   if (world_->serves->step(step) != nullptr) return;
   detail::step_entry stub;
   stub.name = std::string(step);
-  stub.body = detail::sync_body(
-      [](const detail::payload&, step_context&) { return detail::no_value(); });
+  stub.body =
+      detail::sync_body([](const detail::payload&, step_context&) { return detail::no_value(); });
   world_->serves->serve_step(std::move(stub));
 }
 

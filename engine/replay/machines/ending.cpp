@@ -86,8 +86,7 @@ void machine::go_on_ending() {
   if (exhausted_) return;
   if (!compensations_.empty()) return next_compensation();
   if (may_produce)
-    produce_end(failing_cancelled_ ? run_state::cancelled : run_state::failed,
-                last().failing_why);
+    produce_end(failing_cancelled_ ? run_state::cancelled : run_state::failed, last().failing_why);
 }
 
 void machine::produce_failing(settled how, const pb::failure& why) {
@@ -145,13 +144,12 @@ void machine::deliver_end(const event& what) {
                        what.kind == event_kind::run_cancelled;
   if (by_code && !fold_only_ && !failing_) {
     const settled how = root_over_ ? how_it_ends().how : settled::pending;
-    const bool same =
-        what.kind == event_kind::run_failed ? how == settled::failed
-        : what.kind == event_kind::run_cancelled
-            ? how == settled::cancelled
-            : how == settled::value &&
-                  (last().result.bytes == what.value.bytes || what.value.erased ||
-                   !last().result.canonical || last().result.type != what.value.type);
+    const bool same = what.kind == event_kind::run_failed ? how == settled::failed
+                      : what.kind == event_kind::run_cancelled
+                          ? how == settled::cancelled
+                          : how == settled::value &&
+                                (last().result.bytes == what.value.bytes || what.value.erased ||
+                                 !last().result.canonical || last().result.type != what.value.type);
     if (!same)
       return differ({.position = what.position,
                      .operation = {},

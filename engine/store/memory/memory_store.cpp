@@ -100,8 +100,8 @@ absl::Status memory_store::backup(const std::string& path, bool) const {
                    "'; open it as sqlite:FILE to have one that lasts");
 }
 
-absl::Status memory_store::query(
-    std::string_view, payloads, const std::function<bool(const std::vector<sql_value>&)>&) const {
+absl::Status memory_store::query(std::string_view, payloads,
+                                 const std::function<bool(const std::vector<sql_value>&)>&) const {
   return coded(absl::StatusCode::kFailedPrecondition, "FER-2104",
                "a journal in memory has no SQL; open it as sqlite:FILE to ask it in SQL");
 }

@@ -69,9 +69,8 @@ class memory_store final : public store {
   absl::StatusOr<store_info> info() const override;
   absl::StatusOr<std::vector<stored_event>> changes(std::uint64_t after,
                                                     std::size_t at_most) const override;
-  absl::Status query(
-      std::string_view sql, payloads shown,
-      const std::function<bool(const std::vector<sql_value>&)>& row) const override;
+  absl::Status query(std::string_view sql, payloads shown,
+                     const std::function<bool(const std::vector<sql_value>&)>& row) const override;
 
   absl::StatusOr<std::vector<std::string>> check_pages() const override;
   absl::Status backup(const std::string& path, bool replace) const override;

@@ -72,7 +72,7 @@ struct worker_record {
 };
 
 using served_name = std::pair<std::string, std::string>;  // (kind, name)
-using request_place = std::tuple<int, time_us, run_id>;  // (negated priority, not_before, run)
+using request_place = std::tuple<int, time_us, run_id>;   // (negated priority, not_before, run)
 using timer_place = std::tuple<time_us, run_id, std::string>;  // (due, run, operation)
 
 class tables {

@@ -254,8 +254,7 @@ void write(const attempt& at, append_result& result) {
   if (what.then == then::end) end_run(at);
 
   for (const start_request& child : what.children) insert_child(at.turn, child);
-  if (what.then == then::end)
-    result.left_children = what.may_have_children && list_for_closing(at);
+  if (what.then == then::end) result.left_children = what.may_have_children && list_for_closing(at);
   send(at, result);
   if (!what.logs.empty()) keep_logs(at.turn.db, at.row, what.logs);
 

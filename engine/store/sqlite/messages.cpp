@@ -50,7 +50,8 @@ void insert_message(turn& turn, const message& what) {
           "content_type, type, flags, value, details) "
           "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)")
       .with(what.to, last + 1, what.id, static_cast<int>(what.kind), turn.db.names.id_of(what.name),
-            what.operation, turn.now, what.sender, turn.db.names.id_of(what.value.content_type.str()),
+            what.operation, turn.now, what.sender,
+            turn.db.names.id_of(what.value.content_type.str()),
             static_cast<std::int64_t>(what.value.type), payload_flags(what.value),
             blob{what.value.bytes}, blob_or_null{details})
       .run();

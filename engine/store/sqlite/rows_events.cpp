@@ -82,7 +82,8 @@ const char* insert_sql(std::size_t rows) {
     const std::string row = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     std::string sql =
         "INSERT INTO events(run, position, kind, epoch, at, operation, name, place, flags, codec, "
-        "key_id, content_type, input_content_type, value, input, salt, digest, details, chain, crc) "
+        "key_id, content_type, input_content_type, value, input, salt, digest, details, chain, "
+        "crc) "
         "VALUES ";
     for (std::size_t i = 0; i < count; ++i) sql += (i == 0 ? "" : ", ") + row;
     return sql;

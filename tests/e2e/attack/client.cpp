@@ -66,15 +66,18 @@ void check_attempts(engine::store& store, const std::string& log, tally& t) {
       auto e = engine::decode(s.run, s.what);
       if (!e.ok()) continue;
       if (e->kind == engine::event_kind::run_started)
-        origins[s.run] = engine::run_id::of(engine::ulid::from_view(e->details.started().origin())).text();
-      if (e->kind == engine::event_kind::step_completed || e->kind == engine::event_kind::step_failed)
+        origins[s.run] =
+            engine::run_id::of(engine::ulid::from_view(e->details.started().origin())).text();
+      if (e->kind == engine::event_kind::step_completed ||
+          e->kind == engine::event_kind::step_failed)
         finished[origins[s.run] + "/" + e->operation + "/" + e->name] = e->at;
       if (e->operation.starts_with("c.") && e->kind == engine::event_kind::step_completed)
         ++undone[s.run];
     }
   }
   for (const auto& [run, times] : undone)
-    if (times != 2) complain(t.wrong, run.text() + " undid " + std::to_string(times) + " steps, not 2");
+    if (times != 2)
+      complain(t.wrong, run.text() + " undid " + std::to_string(times) + " steps, not 2");
   std::ifstream lines(log);
   std::string key;
   int attempt = 0;
@@ -101,7 +104,8 @@ int check(const journal& where, int count, const std::string& log) {
   }
   for (const run_info& run : client.list({.at_most = 1'000'000}))
     if (run.attention != attention::none)
-      complain(t.attention, run.id + " is " + std::string(text_of(run.attention)) + ": " + run.error);
+      complain(t.attention,
+               run.id + " is " + std::string(text_of(run.attention)) + ": " + run.error);
   engine::store& store = detail::inside(where).store();
   check_attempts(store, log, t);
   engine::verify_options options;
@@ -110,8 +114,9 @@ int check(const journal& where, int count, const std::string& log) {
                              std::to_string(f.position) + ": " + f.what);
   };
   auto verified = engine::verify(store, options);
-  std::printf("%d runs, %d attempts: %d wrong, %d missing, %d repeated, %d with attention, %d findings\n",
-              t.runs, t.attempts, t.wrong, t.missing, t.repeated, t.attention, t.findings);
+  std::printf(
+      "%d runs, %d attempts: %d wrong, %d missing, %d repeated, %d with attention, %d findings\n",
+      t.runs, t.attempts, t.wrong, t.missing, t.repeated, t.attention, t.findings);
   return verified.ok() && t.wrong + t.missing + t.repeated + t.attention + t.findings == 0 ? 0 : 1;
 }
 
@@ -119,7 +124,8 @@ int wait(const journal& where, int seconds) {
   client client{where};
   for (int i = 0; i < seconds * 5; ++i) {
     std::size_t open = 0;
-    for (run_state state : {run_state::waiting_to_start, run_state::running, run_state::compensating})
+    for (run_state state :
+         {run_state::waiting_to_start, run_state::running, run_state::compensating})
       open += client.list({.state = state, .at_most = 1'000'000}).size();
     if (open == 0) return 0;
     if (i % 25 == 0) std::fprintf(stderr, "%zu runs are open\n", open);
@@ -127,8 +133,9 @@ int wait(const journal& where, int seconds) {
   }
   for (run_state state : {run_state::waiting_to_start, run_state::running, run_state::compensating})
     for (const run_info& run : client.list({.state = state, .at_most = 20}))
-      std::fprintf(stderr, "open: %s %s/%s %s, waits for: %s\n", run.id.c_str(), run.workflow.c_str(),
-                   run.key.c_str(), std::string(text_of(run.state)).c_str(), run.waiting_for.c_str());
+      std::fprintf(stderr, "open: %s %s/%s %s, waits for: %s\n", run.id.c_str(),
+                   run.workflow.c_str(), run.key.c_str(), std::string(text_of(run.state)).c_str(),
+                   run.waiting_for.c_str());
   return 5;
 }
 

@@ -25,8 +25,7 @@ inline constexpr fermata::step<int(job)> add_one{"add_one"};
 inline constexpr fermata::step<int(job)> slow_add{"slow_add"};
 inline constexpr fermata::step<std::string(note)> take{"take"};
 inline constexpr fermata::step<void(note)> give_back{"give_back"};
-inline constexpr fermata::step<void(note)> refuse{"refuse",
-                                                  {.retry = {.max_attempts = 1}}};
+inline constexpr fermata::step<void(note)> refuse{"refuse", {.retry = {.max_attempts = 1}}};
 inline constexpr fermata::signal<int> go{"go"};
 
 inline constexpr fermata::workflow<int(job)> steps{"steps"};

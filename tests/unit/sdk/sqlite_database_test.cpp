@@ -70,7 +70,9 @@ void count_up(sqlite3& db) {
     throw std::runtime_error(sqlite3_errmsg(&db));
 }
 
-std::string counted(const std::string& path) { return connection(path).text("SELECT n FROM counter"); }
+std::string counted(const std::string& path) {
+  return connection(path).text("SELECT n FROM counter");
+}
 
 void make_counter(const std::string& path, const char* mode = "PRAGMA journal_mode = WAL") {
   connection db(path);

@@ -21,12 +21,16 @@ class build_variable {
   explicit build_variable(const char* value) {
     const char* found = std::getenv("FERMATA_BUILD");
     if (found != nullptr) before_ = found;
-    if (value != nullptr) setenv("FERMATA_BUILD", value, 1);
-    else unsetenv("FERMATA_BUILD");
+    if (value != nullptr)
+      setenv("FERMATA_BUILD", value, 1);
+    else
+      unsetenv("FERMATA_BUILD");
   }
   ~build_variable() {
-    if (before_.empty()) unsetenv("FERMATA_BUILD");
-    else setenv("FERMATA_BUILD", before_.c_str(), 1);
+    if (before_.empty())
+      unsetenv("FERMATA_BUILD");
+    else
+      setenv("FERMATA_BUILD", before_.c_str(), 1);
   }
   build_variable(const build_variable&) = delete;
   build_variable& operator=(const build_variable&) = delete;

@@ -56,10 +56,28 @@ TEST_CASE("without flags the program's own options hold") {
 }
 
 TEST_CASE("every flag reaches its option") {
-  const read_line out = read({"--journal", "sqlite:a.db", "--queue", "a", "--queue", "b",
-                              "--concurrency", "3", "--max-runs", "4", "--namespace", "shop",
-                              "--build", "b7", "--own-build-only", "--drain-grace", "1min",
-                              "--log-format", "json", "--log-level", "debug", "--no-create"});
+  const read_line out = read({"--journal",
+                              "sqlite:a.db",
+                              "--queue",
+                              "a",
+                              "--queue",
+                              "b",
+                              "--concurrency",
+                              "3",
+                              "--max-runs",
+                              "4",
+                              "--namespace",
+                              "shop",
+                              "--build",
+                              "b7",
+                              "--own-build-only",
+                              "--drain-grace",
+                              "1min",
+                              "--log-format",
+                              "json",
+                              "--log-level",
+                              "debug",
+                              "--no-create"});
 
   REQUIRE(!out.answer);
   CHECK(out.line.journal == "sqlite:a.db");
@@ -132,7 +150,7 @@ TEST_CASE("the first signal drains, the second stops at once, and the old handle
   struct told {
     int drained = 0, stopped = 0;
   } worker;
-  struct sigaction before {};
+  struct sigaction before{};
   sigaction(SIGTERM, nullptr, &before);
   {
     const stop_signals signals(
@@ -151,7 +169,7 @@ TEST_CASE("the first signal drains, the second stops at once, and the old handle
 
     raise(SIGPIPE);  // ignored, or this ends here
   }
-  struct sigaction after {};
+  struct sigaction after{};
   sigaction(SIGTERM, nullptr, &after);
   const bool same = after.sa_handler == before.sa_handler;
   CHECK(same);

@@ -35,8 +35,7 @@ void die(std::string_view how) {
   }
   if (how == "throw") throw std::runtime_error("nobody catches this");
   if (how == "kill") raise(SIGKILL);
-  if (how == "bystander")
-    std::thread([] { *nothing = 1; }).join();
+  if (how == "bystander") std::thread([] { *nothing = 1; }).join();
   if (how == "fork") {
     const pid_t child = fork();
     if (child == 0) *nothing = 1;

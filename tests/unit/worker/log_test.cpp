@@ -15,7 +15,9 @@ using namespace fermata::detail;
 namespace {
 
 log_record record_of(std::string_view message, std::span<const log_field> fields = {}) {
-  return {.at_us = 1'700'000'000'123'456, .level = level::warning, .message = message,
+  return {.at_us = 1'700'000'000'123'456,
+          .level = level::warning,
+          .message = message,
           .fields = fields};
 }
 

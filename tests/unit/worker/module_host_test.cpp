@@ -104,9 +104,9 @@ TEST_CASE("what can't be loaded says why") {
 }
 
 TEST_CASE("what was built otherwise is refused before it serves anything") {
-  for (const auto& [name, what] : {std::pair{"other_abi", "module interface 999"},
-                                   std::pair{"other_version", "Fermata 9.9.9"},
-                                   std::pair{"other_compiler", "compiler quill pen 3"}}) {
+  for (const auto& [name, what] :
+       {std::pair{"other_abi", "module interface 999"}, std::pair{"other_version", "Fermata 9.9.9"},
+        std::pair{"other_compiler", "compiler quill pen 3"}}) {
     worker into;
     says(refusal_of(module_named(name), into), "FER-3102", what);
     CHECK(into.inside().serves().steps().empty());

@@ -146,8 +146,8 @@ TEST_CASE("handing over a task that does nothing costs little when many are queu
     for (std::size_t seen = executed; seen != goal; seen = executed) executed.wait(seen);
   }
 
-  const auto took = std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() -
-                                                              began);
+  const auto took =
+      std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - began);
   // 0.5 at -O1 on two busy cores; the bound is for sanitizers, bench/ measures.
   MESSAGE("a task took " << took.count() / (rounds * at_once) << " µs");
   CHECK(took.count() / (rounds * at_once) < 100);

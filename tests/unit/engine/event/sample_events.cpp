@@ -419,8 +419,8 @@ std::string text_of(const event& what) {
   const encoded_event stored = encode(run_id{}, {}, {.position = 1, .details = what.details}, "");
   return fmt::format(
       "{} {} epoch={} at={} operation={} name={} place={} value={} input={} details={}",
-      what.position, text_of(what.kind), what.epoch, what.at, what.operation, what.name, what.place.str(),
-      text(what.value), text(what.input), to_hex(stored.details));
+      what.position, text_of(what.kind), what.epoch, what.at, what.operation, what.name,
+      what.place.str(), text(what.value), text(what.input), to_hex(stored.details));
 }
 
 }  // namespace fermata::engine::testing

@@ -114,9 +114,8 @@ class passing_store : public store {
                                                     std::size_t at_most) const override {
     return inner_.changes(after, at_most);
   }
-  absl::Status query(
-      std::string_view sql, payloads shown,
-      const std::function<bool(const std::vector<sql_value>&)>& row) const override {
+  absl::Status query(std::string_view sql, payloads shown,
+                     const std::function<bool(const std::vector<sql_value>&)>& row) const override {
     return inner_.query(sql, shown, row);
   }
   absl::StatusOr<std::vector<std::string>> check_pages() const override {

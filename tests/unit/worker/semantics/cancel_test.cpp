@@ -19,16 +19,18 @@ constexpr fermata::workflow<std::string(int)> flow{"flow"};
 
 /// Serves `charge` as a step in the middle of which its run is cancelled; it completes all the same.
 void serve(kit& t, outside& world) {
-  t.worker.serve(charge, [&](const std::string& what,
-                             fermata::step_context& s) -> boost::asio::awaitable<std::string> {
-    co_await boost::asio::this_coro::reset_cancellation_state(
-        boost::asio::disable_cancellation());
-    if (!world.has("cancel")) t.client.find(s.run_id()).cancel();
-    world.note("cancel");
-    for (int i = 0; i < 5; ++i) co_await boost::asio::post(boost::asio::use_awaitable);
-    world.note("charge " + what);
-    co_return what;
-  });
+  t.worker.serve(charge,
+                 [&](const std::string& what,
+                     fermata::step_context& s) -> boost::asio::awaitable<std::string> {
+                   co_await boost::asio::this_coro::reset_cancellation_state(
+                       boost::asio::disable_cancellation());
+                   if (!world.has("cancel")) t.client.find(s.run_id()).cancel();
+                   world.note("cancel");
+                   for (int i = 0; i < 5; ++i)
+                     co_await boost::asio::post(boost::asio::use_awaitable);
+                   world.note("charge " + what);
+                   co_return what;
+                 });
   t.worker.serve(note, [&](const std::string& what) {
     world.note(what);
     return what;
@@ -112,8 +114,8 @@ TEST_CASE("a cancelled time limit is no time-out: code that handles time-outs do
     outside world;
     serve(t, world);
     t.worker.serve(flow, [](fermata::context& ctx, int) -> fermata::task<std::string> {
-      fermata::future<std::string> part = ctx.spawn(
-          [](fermata::context& branch) -> fermata::task<std::string> {
+      fermata::future<std::string> part =
+          ctx.spawn([](fermata::context& branch) -> fermata::task<std::string> {
             co_await branch.sleep(10h);
             co_return "slept";
           });

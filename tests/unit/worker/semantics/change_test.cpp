@@ -65,9 +65,8 @@ void serve_v1(kit& t) {
   t.worker.serve(v1::buy, shop<v1::order, v1::receipt>);
 }
 void serve_v2(kit& t) {
-  t.worker.serve(v2::charge, [](const v2::order& o) {
-    return v2::receipt{"c-" + o.id + o.currency, 9};
-  });
+  t.worker.serve(v2::charge,
+                 [](const v2::order& o) { return v2::receipt{"c-" + o.id + o.currency, 9}; });
   t.worker.serve(v2::buy, shop<v2::order, v2::receipt>);
 }
 

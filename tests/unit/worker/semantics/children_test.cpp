@@ -199,8 +199,8 @@ TEST_CASE("a child has a key and a deadline of its own") {
     outside world;
     serve(t, world);
     t.worker.serve(parent_flow, [](fermata::context& ctx, int n) -> fermata::task<std::string> {
-      fermata::outcome<int> how = co_await ctx.settle(
-          ctx.call(child_flow, n, {.key = "the-child", .deadline = 1h}));
+      fermata::outcome<int> how =
+          co_await ctx.settle(ctx.call(child_flow, n, {.key = "the-child", .deadline = 1h}));
       co_return how ? "done" : std::string(how.error().what());
     });
 

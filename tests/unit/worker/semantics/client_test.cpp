@@ -58,15 +58,15 @@ TEST_CASE("on_duplicate says what a second start does") {
     CHECK(code_of([&] {
             (void)t.client.start(listener, 1, {.key = "k", .on_duplicate = on_duplicate::fail});
           }) == "FER-1301");
-    auto open = t.client.start(
-        listener, 1, {.key = "k", .on_duplicate = on_duplicate::restart_if_ended});
+    auto open =
+        t.client.start(listener, 1, {.key = "k", .on_duplicate = on_duplicate::restart_if_ended});
     CHECK(open.id() == one.id());
     one.signal(number, 5);
     CHECK(one.result() == 6);
 
     CHECK(t.client.start(listener, 1, {.key = "k"}).result() == 6);
-    auto anew = t.client.start(
-        listener, 2, {.key = "k", .on_duplicate = on_duplicate::restart_if_ended});
+    auto anew =
+        t.client.start(listener, 2, {.key = "k", .on_duplicate = on_duplicate::restart_if_ended});
     CHECK(anew.id() != one.id());
     anew.signal(number, 5);
     CHECK(anew.result() == 7);
@@ -79,9 +79,8 @@ TEST_CASE("keys that can't be are refused") {
   serve(t);
 
   CHECK(code_of([&] { (void)t.client.start(listener, 1, {.key = "run_x"}); }) == "FER-1307");
-  CHECK(code_of([&] {
-          (void)t.client.start(listener, 1, {.key = std::string(256, 'x')});
-        }) == "FER-1307");
+  CHECK(code_of([&] { (void)t.client.start(listener, 1, {.key = std::string(256, 'x')}); }) ==
+        "FER-1307");
   for (const std::string key : {"caf\xe9", "a\xff", "\xed\xa0\x80", "a\nb", "del\x7f"})
     CHECK(code_of([&] { (void)t.client.start(listener, 1, {.key = key}); }) == "FER-1307");
   CHECK(code_of([&] { (void)t.client.start(listener, 1, {.key = std::string("a\0b", 3)}); }) ==

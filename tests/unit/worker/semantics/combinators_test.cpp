@@ -20,12 +20,10 @@ void serve(kit& t) {
   t.worker.serve(twice, [](int n) { return 2 * n; });
   t.worker.serve(thrice, [](int n) { return 3 * n; });
   t.worker.serve(touch, [](int) {});
-  t.worker.serve(breaks, [](int) -> int {
-    throw fermata::failure("broken", {.retryable = false});
-  });
-  t.worker.serve(breaks_too, [](int) -> int {
-    throw fermata::failure("broken, too", {.retryable = false});
-  });
+  t.worker.serve(breaks,
+                 [](int) -> int { throw fermata::failure("broken", {.retryable = false}); });
+  t.worker.serve(breaks_too,
+                 [](int) -> int { throw fermata::failure("broken, too", {.retryable = false}); });
   t.worker.serve(nap, take_a_nap);
 }
 

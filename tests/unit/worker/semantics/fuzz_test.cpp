@@ -125,8 +125,8 @@ fermata::task<int> block(fermata::context& ctx, int seed, int depth) {
         break;
       }
       case 2: {
-        std::vector<int> mapped =
-            co_await ctx.map(twice, {inside % 5, 2, 3}, {.at_most = 1 + static_cast<std::size_t>(inside % 3)});
+        std::vector<int> mapped = co_await ctx.map(
+            twice, {inside % 5, 2, 3}, {.at_most = 1 + static_cast<std::size_t>(inside % 3)});
         sum += mapped[0];
         break;
       }
@@ -177,9 +177,8 @@ std::string world(int seed, way how, std::size_t at, std::size_t* events = nullp
     if (s.attempt() <= n % 4) throw fermata::failure("not yet");
     return n;
   });
-  t.worker.serve(breaks, [](int n) -> int {
-    throw fermata::failure("broken", {.retryable = n % 2 == 0});
-  });
+  t.worker.serve(breaks,
+                 [](int n) -> int { throw fermata::failure("broken", {.retryable = n % 2 == 0}); });
   t.worker.serve(undo, [](int) {});
   t.worker.serve(wild, grow_wild);
   t.worker.serve(tame, stay_tame);

@@ -48,8 +48,10 @@ int rows_of(sqlite3& db) {
 }
 
 void insert(sqlite3& db, int n) {
-  const std::string sql = "CREATE TABLE IF NOT EXISTS bookings(n INTEGER); INSERT INTO bookings "
-                          "VALUES (" + std::to_string(n) + ")";
+  const std::string sql =
+      "CREATE TABLE IF NOT EXISTS bookings(n INTEGER); INSERT INTO bookings "
+      "VALUES (" +
+      std::to_string(n) + ")";
   if (sqlite3_exec(&db, sql.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK)
     throw fermata::failure(sqlite3_errmsg(&db));
 }
@@ -87,8 +89,8 @@ TEST_CASE("a retried run goes on before the step that failed, under the same key
 
     CHECK(run.result().starts_with("10 30 "));
     CHECK(t.client.attach(flow, "k").id() == anew);
-    CHECK(entered == std::map<std::string, int>{{run.id() + "/1/first", 1},
-                                                {run.id() + "/3/second", 2}});
+    CHECK(entered ==
+          std::map<std::string, int>{{run.id() + "/1/first", 1}, {run.id() + "/3/second", 2}});
     CHECK(run.describe().id == anew);
     CHECK(run.describe().chain == run.id());
     t.replay_all();
@@ -228,8 +230,8 @@ TEST_CASE("a transaction that throws leaves nothing behind, and is tried again")
         insert(db, 0);
         return rows_of(db);
       };
-      fermata::outcome<int> how = co_await ctx.settle(
-          ctx.transaction("bad", ledger, body, {.retry = {.max_attempts = 3}}));
+      fermata::outcome<int> how =
+          co_await ctx.settle(ctx.transaction("bad", ledger, body, {.retry = {.max_attempts = 3}}));
       int rows = co_await ctx.transaction("look", ledger, look);
       co_return std::string(how.error().what()) + " " + std::to_string(rows);
     });

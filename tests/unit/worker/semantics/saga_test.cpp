@@ -167,8 +167,8 @@ TEST_CASE("with .undo a charge whose outcome is unknown is undone by its key, ex
       const std::string key = run.id() + "/1/charge";
       CHECK(refunded == std::set<std::string>{key});
       if (!charged.empty()) CHECK(charged == std::set<std::string>{key});
-      CHECK(run.describe().state == (how == "is cancelled" ? fermata::run_state::cancelled
-                                                           : fermata::run_state::failed));
+      CHECK(run.describe().state ==
+            (how == "is cancelled" ? fermata::run_state::cancelled : fermata::run_state::failed));
     });
   }
 }

@@ -251,8 +251,7 @@ TEST_CASE("a reviewer sends a draft back, then approves; one who is silent ends 
     CHECK(run.result() == "/on on time, with an end");
 
     auto forgotten = t.client.start(write_article, "nothing");
-    CHECK(problem_of([&] { (void)forgotten.result(); }) ==
-          "no reviewer answered within 72 hours");
+    CHECK(problem_of([&] { (void)forgotten.result(); }) == "no reviewer answered within 72 hours");
   });
 }
 

@@ -22,9 +22,8 @@ template <class Flow>
 void gives(Flow body, const std::string& expected) {
   every_way([&](kit& t) {
     t.worker.serve(twice, [](int n) { return 2 * n; });
-    t.worker.serve(breaks, [](int) -> int {
-      throw fermata::failure("broken", {.retryable = false});
-    });
+    t.worker.serve(breaks,
+                   [](int) -> int { throw fermata::failure("broken", {.retryable = false}); });
     t.worker.serve(flow, body);
     auto run = t.client.start(flow, 5);
     CHECK(problem_of([&] { CHECK(run.result() == expected); }) == "");
@@ -40,9 +39,8 @@ TEST_CASE("a scope waits for all its branches, calls and waits") {
         fermata::scope crew(ctx, {.deadline = 1h});
         fermata::future<int> a = crew.spawn(wait_then(ctx, 10min, 1));
         fermata::future<int> b = crew.add(ctx.call(twice, n));
-        crew.spawn([](fermata::context& branch) -> fermata::task<void> {
-          co_await branch.sleep(20min);
-        });
+        crew.spawn(
+            [](fermata::context& branch) -> fermata::task<void> { co_await branch.sleep(20min); });
         co_await crew.join();
         const bool waited = ctx.now() - begun >= 20min;
         int first = co_await a;

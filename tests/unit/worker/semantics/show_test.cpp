@@ -90,8 +90,7 @@ TEST_CASE("cancelled in the shielded stretch: the report is filed, then the clip
     t.advance(92s);
     stopped.cancel();
 
-    CHECK(problem_of([&] { (void)stopped.result(); }) ==
-          "run " + stopped.id() + " was cancelled");
+    CHECK(problem_of([&] { (void)stopped.result(); }) == "run " + stopped.id() + " was cancelled");
     CHECK(world.story() == "report silent, retract east/a");
   });
 }

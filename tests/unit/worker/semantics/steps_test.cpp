@@ -87,8 +87,8 @@ TEST_CASE("a step is tried max_attempts times, later and later") {
     t.worker.serve(work, [](int n) { return n; });
     t.fail(work, fermata::failure("never", {.type = "worn_out"}));
     t.worker.serve(flow, [](fermata::context& ctx, int n) -> fermata::task<std::string> {
-      fermata::outcome<int> how = co_await ctx.settle(ctx.call(
-          work, n, {.retry = {.max_attempts = 3, .first_delay = 10s, .backoff = 10.0}}));
+      fermata::outcome<int> how = co_await ctx.settle(
+          ctx.call(work, n, {.retry = {.max_attempts = 3, .first_delay = 10s, .backoff = 10.0}}));
       co_return how.error().type() + ": " + how.error().what();
     });
 
@@ -145,9 +145,8 @@ TEST_CASE("give_up_after bounds all attempts together") {
     t.worker.serve(work, [](int n) { return n; });
     t.fail(work, fermata::failure("never"));
     t.worker.serve(flow, [](fermata::context& ctx, int n) -> fermata::task<std::string> {
-      fermata::outcome<int> how = co_await ctx.settle(
-          ctx.call(work, n,
-                   {.give_up_after = 1h, .retry = {.max_attempts = 1000, .first_delay = 1min}}));
+      fermata::outcome<int> how = co_await ctx.settle(ctx.call(
+          work, n, {.give_up_after = 1h, .retry = {.max_attempts = 1000, .first_delay = 1min}}));
       co_return how.error().what();
     });
 

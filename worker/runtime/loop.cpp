@@ -40,7 +40,7 @@ void run_loop::poke() noexcept {
 
 bool run_loop::admit(engine::start_item& item) {
   const engine::start_request& r = item.request;
-  if (!claiming_ || r.not_before > r.requested || serves_.workflow(r.workflow) == nullptr)
+  if (!may_begin() || r.not_before > r.requested || serves_.workflow(r.workflow) == nullptr)
     return false;
   if (std::find(options_.queues.begin(), options_.queues.end(), r.queue) == options_.queues.end())
     return false;

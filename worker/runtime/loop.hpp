@@ -46,6 +46,8 @@ class loop_outside {
  public:
   virtual ~loop_outside() = default;
   virtual void execute(std::vector<step_pool::task>&& tasks) = 0;
+  /// The worker was asked to stop: nothing is begun any more, even before the loop is told.
+  virtual bool stopping() const noexcept { return false; }
   virtual void log(level how, std::string_view text) = 0;
   virtual void run_line(const engine::log_line& line) = 0;  // what `ctx.log` said
   /// A commit that began then (CLOCK_BOOTTIME µs) has set the lease.
@@ -193,6 +195,7 @@ class run_loop final : public detail::local_worker {
 
   // loop.cpp
   void got_on() noexcept { advanced_.fetch_add(1, std::memory_order_relaxed); }
+  bool may_begin() const noexcept { return claiming_ && !outside_.stopping(); }
   void post(mail&& what);
   bool read_mail();
   bool advance_dirty();

@@ -264,7 +264,7 @@ void run_loop::keep_writer_busy() {
 }
 
 std::optional<engine::claim_request> run_loop::claim_request_now() {
-  if (!claiming_ || serves_.workflows().empty()) return std::nullopt;
+  if (!may_begin() || serves_.workflows().empty()) return std::nullopt;
   const std::int64_t steady = journal_.time().steady_now_us();
   const int room = options_.max_runs - static_cast<int>(owned_.load()) - reserved_.load();
   const bool due = steady >= next_look_ || (more_ready_ && room > 0);

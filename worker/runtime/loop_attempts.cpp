@@ -62,7 +62,7 @@ void run_loop::not_served(active& run, const engine::attempt_start& what) {
 
 void run_loop::dispatch() {
   if (backlog_.empty()) return;
-  if (!claiming_ || !host_->has_lease()) return;
+  if (!may_begin() || !host_->has_lease()) return;
   std::vector<step_pool::task> tasks;
   std::size_t taken = 0;
   for (; taken < backlog_.size(); ++taken) {

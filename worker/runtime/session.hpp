@@ -29,6 +29,7 @@ class session final : public loop_outside {
 
   // loop_outside
   void execute(std::vector<step_pool::task>&& tasks) override { pool_.submit(std::move(tasks)); }
+  bool stopping() const noexcept override { return stopping_.load() != 0 || dead_.load(); }
   void log(level how, std::string_view text) override;
   void run_line(const engine::log_line& line) override;
   void leased(std::int64_t since_boot_us) noexcept override;

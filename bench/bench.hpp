@@ -15,11 +15,13 @@ struct settings {
   std::vector<int> in_flight = {256};  // W2
   int clients = 0;                     // W2: threads that start and await; 0: one for each run
   std::size_t payload_bytes = 120;     // of each input and result, as JSON
+  std::string postgres;                // a connection string; the probe makes tables there
   std::string folder;                  // where journals and probes lie, one below the other
 };
 
 // One question each; README.md says what they measure.
 void probe(const settings& how, report& to);
+void probe_postgres(const settings& how, report& to);
 void w1_sequential(const settings& how, report& to);
 void w2_in_flight(const settings& how, report& to);
 void w7_latency(const settings& how, report& to);

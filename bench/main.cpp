@@ -19,15 +19,18 @@ struct question {
   void (*ask)(const settings&, report&);
 };
 constexpr question questions[] = {
-    {"probe", fermata::bench::probe},     {"W1", fermata::bench::w1_sequential},
-    {"W2", fermata::bench::w2_in_flight}, {"W7", fermata::bench::w7_latency},
-    {"W8", fermata::bench::w8_replay},    {"W10", fermata::bench::w10_memory},
+    {"probe", fermata::bench::probe},      {"probe-postgres", fermata::bench::probe_postgres},
+    {"W1", fermata::bench::w1_sequential}, {"W2", fermata::bench::w2_in_flight},
+    {"W7", fermata::bench::w7_latency},    {"W8", fermata::bench::w8_replay},
+    {"W10", fermata::bench::w10_memory},
 };
 
 int say_usage() {
   std::fputs(
-      "usage: fermata-bench probe|W1|W2|W7|W8|W10|all [--seconds N] [--repeat N]\n"
-      "       [--in-flight N,N…] [--clients N] [--payload BYTES] [--folder DIR] [--json|--table]\n",
+      "usage: fermata-bench probe|probe-postgres|W1|W2|W7|W8|W10|all [--seconds N] [--repeat N]\n"
+      "       [--in-flight N,N…] [--clients N] [--payload BYTES] [--folder DIR] [--postgres "
+      "ADDRESS]\n"
+      "       [--json|--table]\n",
       stderr);
   return 2;
 }
@@ -58,6 +61,8 @@ bool set(settings& how, const std::string& name, const std::string& value) {
     how.clients = std::max(0, std::atoi(value.c_str()));
   else if (name == "--payload")
     how.payload_bytes = static_cast<std::size_t>(std::atoi(value.c_str()));
+  else if (name == "--postgres")
+    how.postgres = value;
   else if (name == "--folder")
     how.folder = value;
   else

@@ -3,6 +3,7 @@
 
 #include "engine/check.hpp"
 #include "engine/limits.hpp"
+#include "engine/utf8.hpp"
 #include "src/bounds.hpp"
 #include "src/convert.hpp"
 
@@ -316,15 +317,26 @@ void live_run::send(std::string_view run, std::string_view signal, payload value
   (void)machine_.ask(branch(), std::move(ask));
 }
 
+namespace {
+/// At most so many bytes of it, whole characters, and U+FFFD for what is none.
+std::string shortened(std::string_view text, std::size_t most) {
+  constexpr std::size_t rest_of_character = 3;
+  std::size_t end = std::min(text.size(), most);
+  for (std::size_t i = 0; i < rest_of_character && end > 0 && end < text.size(); ++i)
+    if ((static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
+  return engine::as_utf8(text.substr(0, end));
+}
+}  // namespace
+
 void live_run::status(std::string_view text) {
-  status_ = std::string(text.substr(0, engine::limits::status_max));
+  status_ = shortened(text, engine::limits::status_max);
 }
 
 void live_run::log(level how, std::string_view text, location where) {
   ++ordinal_;
   if (position_ < machine_.history_end() || over()) return;
-  lines_.push_back({how, std::string(text.substr(0, engine::limits::log_line_max)), place_of(where),
-                    position_, ordinal_});
+  lines_.push_back(
+      {how, shortened(text, engine::limits::log_line_max), place_of(where), position_, ordinal_});
 }
 
 time_point live_run::now() const { return instant(machine_.now()); }

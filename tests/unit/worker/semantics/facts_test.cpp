@@ -57,6 +57,28 @@ TEST_CASE("now, random and uuid are the same in every world and in every replay"
   CHECK(different.size() == 4);
 }
 
+TEST_CASE(
+    "a status that is too long is cut between characters, and is UTF-8 whatever the code gave") {
+  every_way([](kit& t) {
+    t.worker.serve(flow, [](fermata::context& ctx, int) -> fermata::task<std::string> {
+      std::string text = "a\xff";
+      for (int i = 0; i < 1000; ++i) text += "\u00e9";
+      ctx.status(text);
+      co_await ctx.receive(go_on);
+      co_return "done";
+    });
+
+    auto run = t.client.start(flow, 1);
+    t.work();
+    std::string wanted = "a\ufffd";
+    for (int i = 0; i < 511; ++i) wanted += "\u00e9";
+    CHECK(run.describe().status == wanted);
+    run.signal(go_on);
+
+    CHECK(run.result() == "done");
+  });
+}
+
 TEST_CASE("a run shows its status, and the newest of what it published") {
   every_way([](kit& t) {
     t.worker.serve(flow, [](fermata::context& ctx, int rounds) -> fermata::task<std::string> {

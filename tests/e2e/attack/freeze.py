@@ -91,7 +91,11 @@ def inside(attack, end):
 
 
 def finish(attack, workers, count):
+    said = lambda: "".join(attack.heard(name[:-4]) for name in os.listdir(attack.folder)
+                           if name.endswith(".log") and name != "mix.log")
     for worker in workers:
+        wait_until(lambda: worker.poll() is not None or f"as process {worker.pid} " in said(), 30,
+                   "the worker has a handler for SIGTERM")
         worker.send_signal(signal.SIGTERM)
     for worker in workers:
         code = worker.wait(timeout=30)

@@ -69,6 +69,8 @@ def attack(asked, chance, folder):
         return 1
     waited = client("wait", 300).returncode
     for worker in workers:
+        listens(worker, f"{folder}/workers.log")
+    for worker in workers:
         worker.send_signal(signal.SIGTERM)
     codes = [worker.wait(timeout=30) for worker in workers]
     checked = client("check", started, f"{folder}/mix.log").returncode
@@ -81,6 +83,15 @@ def attack(asked, chance, folder):
             subprocess.run(["cp", "-r", folder, keep])
         return 1
     return 0
+
+
+def listens(worker, log):
+    """Waits until a worker that has just been started has a handler for SIGTERM."""
+    end = time.monotonic() + 30
+    while worker.poll() is None and f"as process {worker.pid} " not in open(log).read():
+        if time.monotonic() > end:
+            raise TimeoutError(f"worker {worker.pid} doesn't start")
+        time.sleep(0.05)
 
 
 if __name__ == "__main__":

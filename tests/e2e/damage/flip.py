@@ -253,7 +253,8 @@ def a_flip_in_the_structure_of_a_page_is_store_damage_and_no_crash(at):
                 at(*words, code=None, journal=file)
             if byte == 0:
                 worker = at.hire("e2e_cli_worker", "worker", wait=False, journal=file)
-                time.sleep(1)
+                at.until(lambda: worker.poll() is not None
+                         or f"as process {worker.pid} " in at.heard(), "the worker starts or gives up")
                 for _ in range(2):  # the second says: don't wait for what can't be written
                     if worker.poll() is None:
                         worker.terminate()

@@ -81,7 +81,7 @@ class checker {
 };
 
 absl::Status checker::check_all() {
-  for (std::uint64_t cursor = 0;;) {
+  for (std::string cursor;;) {
     const absl::StatusOr<std::vector<stored_event>> events = where_.changes(cursor, page);
     if (!events.ok()) return events.status();
     if (events->empty()) break;

@@ -51,12 +51,13 @@ struct store_info {
   std::int64_t file_bytes = 0;
   std::int64_t wal_bytes = 0;
   std::string durability;  // "full", or the weaker mode's name
+  std::string beside;  // how paths begin of what this host's workers keep beside it; empty: nowhere
 };
 
 struct stored_event {
   run_id run;
   encoded_event what;
-  std::uint64_t cursor = 0;  // of `changes`
+  std::string cursor;  // of `changes`: what comes after this one
 };
 
 /// What a query may read of payloads.
@@ -149,8 +150,9 @@ class store {
                                                      std::size_t at_most) const = 0;
   virtual absl::StatusOr<store_counts> counts(std::string_view space) const = 0;
   virtual absl::StatusOr<store_info> info() const = 0;
-  /// Events of all runs after an opaque cursor, in the store's own order; 0 begins.
-  virtual absl::StatusOr<std::vector<stored_event>> changes(std::uint64_t after,
+  /// Events of all runs after an opaque cursor, in the store's own order; empty begins. What is
+  /// committed later never comes before what was given out.
+  virtual absl::StatusOr<std::vector<stored_event>> changes(const std::string& after,
                                                             std::size_t at_most) const = 0;
   /// Rows of a read-only SQL statement, for `fermata sql`. First the column names.
   /// Payloads that aren't revealed are shown by the views alone, which hide sensitive ones; a
@@ -186,11 +188,12 @@ struct open_options {
   bool create = true;    // a missing journal; `doctor`, `verify` and `sql` never do
   bool migrate = false;  // an older schema is brought up to date (with a backup beside it)
   bool read_only = false;
-  std::shared_ptr<clock> time;     // empty: the real one
-  std::shared_ptr<random> chance;  // empty: the real one
+  std::int64_t patience_ms = 10'000;  // how long calls wait for a database that is away
+  std::shared_ptr<clock> time;        // empty: the real one
+  std::shared_ptr<random> chance;     // empty: the real one
 };
 
-/// "sqlite:orders.db", "memory:" (a new one each time), "memory:NAME" (shared within the process).
+/// "sqlite:orders.db", "postgres://orders@db/fermata", "memory:" (a new one each time), "memory:NAME" (shared within the process).
 /// Errors: the codes 20xx.
 absl::StatusOr<std::shared_ptr<store>> open_store(std::string_view address,
                                                   const open_options& options = {});

@@ -111,11 +111,8 @@ void session::put_serving() {
 
 std::string session::box_path(int slot) const {
   auto info = store_.info();
-  if (!info.ok() || info->kind != "sqlite") return {};
-  std::string path = info->address;
-  if (path.starts_with("sqlite:")) path.erase(0, 7);
-  path = path.substr(0, path.find('?'));
-  return fmt::format("{}-blackbox-{}", path, slot);
+  if (!info.ok() || info->beside.empty()) return {};
+  return fmt::format("{}-blackbox-{}", info->beside, slot);
 }
 
 // ---- the loop's thread ----

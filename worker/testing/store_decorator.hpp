@@ -113,7 +113,7 @@ class store_decorator : public engine::store {
     return inner_->counts(space);
   }
   or_status<engine::store_info> info() const override { return inner_->info(); }
-  or_status<std::vector<engine::stored_event>> changes(std::uint64_t after,
+  or_status<std::vector<engine::stored_event>> changes(const std::string& after,
                                                        std::size_t n) const override {
     return inner_->changes(after, n);
   }

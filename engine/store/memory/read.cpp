@@ -158,14 +158,15 @@ absl::StatusOr<store_info> memory_store::info() const {
   return store_info{.kind = "memory", .address = world_->address, .durability = "none"};
 }
 
-absl::StatusOr<std::vector<stored_event>> memory_store::changes(std::uint64_t after,
+absl::StatusOr<std::vector<stored_event>> memory_store::changes(const std::string& after,
                                                                 std::size_t at_most) const {
   const std::lock_guard lock(world_->mutex);
   std::vector<stored_event> events;
   const auto& log = world_->data.log;
-  for (std::uint64_t i = after; i < log.size() && events.size() < at_most; ++i) {
+  for (std::uint64_t i = after.empty() ? 0 : std::stoull(after);
+       i < log.size() && events.size() < at_most; ++i) {
     const auto& [run, index] = log[i];
-    events.push_back({run, world_->data.runs.at(run).events[index], i + 1});
+    events.push_back({run, world_->data.runs.at(run).events[index], std::to_string(i + 1)});
   }
   return events;
 }

@@ -75,7 +75,8 @@ absl::StatusOr<store_info> sqlite_store::info() const {
                       .written_by = schema.written_by,
                       .file_bytes = size_of(file_->where.path),
                       .wal_bytes = size_of(file_->where.path + "-wal"),
-                      .durability = full ? "full" : "weak_normal"};
+                      .durability = full ? "full" : "weak_normal",
+                      .beside = file_->where.path};
   });
 }
 

@@ -200,7 +200,7 @@ absl::StatusOr<payload> sqlite_store::published(const run_id& run, std::string_v
   });
 }
 
-absl::StatusOr<std::vector<stored_event>> sqlite_store::changes(std::uint64_t after,
+absl::StatusOr<std::vector<stored_event>> sqlite_store::changes(const std::string& after,
                                                                 std::size_t at_most) const {
   using result = absl::StatusOr<std::vector<stored_event>>;
   return guarded<result>([&]() -> result {
@@ -211,11 +211,11 @@ absl::StatusOr<std::vector<stored_event>> sqlite_store::changes(std::uint64_t af
                                    "ORDER BY e.lsn LIMIT ?2";
     std::vector<stored_event> found;
     use rows = db->sql(sql.c_str());
-    rows.with(after, bounded(at_most));
+    rows.with(after.empty() ? 0 : std::stoll(after), bounded(at_most));
     while (rows.next()) {
       found.push_back({.run = rows.id<run_id>(21),
                        .what = sqlite::read_event(*db, rows, rows.integer(20)),
-                       .cursor = static_cast<std::uint64_t>(rows.integer(19))});
+                       .cursor = std::to_string(rows.integer(19))});
     }
     return found;
   });

@@ -74,7 +74,7 @@ class sqlite_store final : public store {
   absl::StatusOr<std::vector<log_line>> logs(const run_id& run, std::size_t at_most) const override;
   absl::StatusOr<store_counts> counts(std::string_view space) const override;
   absl::StatusOr<store_info> info() const override;
-  absl::StatusOr<std::vector<stored_event>> changes(std::uint64_t after,
+  absl::StatusOr<std::vector<stored_event>> changes(const std::string& after,
                                                     std::size_t at_most) const override;
   absl::Status query(std::string_view sql, payloads shown,
                      const std::function<bool(const std::vector<sql_value>&)>& row) const override;

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // attack_client JOURNAL start FROM COUNT   starts that many of each workflow
+// attack_client JOURNAL feed FROM COUNT ANSWERS   the same, each call until it is acknowledged; every
+//                                          answer, also "don't know", is a line in ANSWERS
+// attack_client JOURNAL answers ANSWERS    what was acknowledged is there, once
 // attack_client JOURNAL wait SECONDS       until no run is open
 // attack_client JOURNAL check COUNT LOG    every end is the expected one, no finished step was
 //                                          repeated, verify finds nothing; prints the counts
@@ -55,7 +58,7 @@ void check_saga(client& client, int n, tally& t) {
 /// key → when its outcome was committed; and what each run did.
 void check_attempts(engine::store& store, const std::string& log, tally& t) {
   std::map<std::string, std::int64_t> finished;
-  std::uint64_t cursor = 0;
+  std::string cursor;
   std::map<engine::run_id, std::string> origins;
   std::map<engine::run_id, int> undone;
   for (;;) {
@@ -90,6 +93,96 @@ void check_attempts(engine::store& store, const std::string& log, tally& t) {
     else if (at > known->second + 2000)
       complain(t.repeated, key + " began again after its outcome was committed");
   }
+}
+
+/// Every call until it is acknowledged, with what it answered on the way.
+class feeder {
+ public:
+  feeder(client& to, const std::string& answers) : to_(to), answers_(answers, std::ios::app) {}
+
+  template <class Workflow>
+  auto start(const Workflow& name, const mix::job& what, const std::string& key) {
+    const std::string call = std::string(name.name()) + "/" + key;
+    return until_acknowledged("start " + call, [&] {
+      auto run = to_.start(name, what, {.key = key});
+      answer("acked " + call + " " + std::string(run.id()));
+      return run;
+    });
+  }
+  template <class Run>
+  void signal(const Run& run, int value) {
+    until_acknowledged("signal", [&] {
+      run.signal(mix::go, value);
+      return 0;
+    });
+  }
+
+ private:
+  template <class Call>
+  auto until_acknowledged(const std::string& what, Call&& call) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::minutes(2);
+    for (;;) {
+      try {
+        return call();
+      } catch (const error& why) {
+        answer("unknown " + what + " " + std::string(why.code()));
+        if (std::chrono::steady_clock::now() > end) throw;
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));
+      }
+    }
+  }
+  void answer(const std::string& line) { answers_ << line << std::endl; }
+
+  client& to_;
+  std::ofstream answers_;
+};
+
+int feed(const journal& where, int from, int count, const std::string& answers) {
+  client client{where};
+  feeder calls(client, answers);
+  for (int n = from; n < from + count; ++n) {
+    const std::string key = "k" + std::to_string(n);
+    const mix::job j{.number = n, .size = 3};
+    calls.start(mix::steps, j, key);
+    calls.start(mix::timers, j, key);
+    auto waiting = calls.start(mix::signals, j, key);
+    calls.start(mix::children, j, key);
+    calls.start(mix::saga, j, key);
+    calls.signal(waiting, 7);
+  }
+  return 0;
+}
+
+int check_answers(const journal& where, const std::string& answers) {
+  client client{where};
+  std::map<std::string, std::map<std::string, int>> runs;  // workflow/key → run → how many
+  std::string after;
+  for (;;) {
+    const run_page page = client.list({.at_most = 1'000, .cursor = after});
+    for (const run_info& run : page)
+      if (!run.key.empty()) ++runs[run.workflow + "/" + run.key][run.id];
+    if (page.next.empty()) break;
+    after = page.next;
+  }
+  std::ifstream lines(answers);
+  std::string line;
+  int acked = 0, unknown = 0, wrong = 0;
+  while (std::getline(lines, line)) {
+    std::istringstream words(line);
+    std::string how, call, run;
+    words >> how >> call >> run;
+    if (how == "unknown") ++unknown;
+    if (how != "acked") continue;
+    ++acked;
+    const auto& known = runs[call];
+    if (known.size() != 1 || known.begin()->first != run)
+      complain(wrong, call + " was acknowledged as " + run + ", and there are " +
+                          std::to_string(known.size()) + " runs of it");
+  }
+  std::printf(
+      "%d answers kept, %d calls whose end wasn't known and that were made again, %d wrong\n",
+      acked, unknown, wrong);
+  return wrong == 0 ? 0 : 1;
 }
 
 int check(const journal& where, int count, const std::string& log) {
@@ -150,6 +243,9 @@ int main(int argc, char** argv) try {
     mix::start(client, std::stoi(argv[3]), std::stoi(argv[4]));
     return 0;
   }
+  if (verb == "feed" && argc > 5)
+    return feed(where, std::stoi(argv[3]), std::stoi(argv[4]), argv[5]);
+  if (verb == "answers") return check_answers(where, argv[3]);
   if (verb == "wait") return wait(where, std::stoi(argv[3]));
   if (verb == "check") return check(where, std::stoi(argv[3]), argv[4]);
   return 2;

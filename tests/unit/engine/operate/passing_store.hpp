@@ -110,7 +110,7 @@ class passing_store : public store {
     return inner_.counts(space);
   }
   absl::StatusOr<store_info> info() const override { return inner_.info(); }
-  absl::StatusOr<std::vector<stored_event>> changes(std::uint64_t after,
+  absl::StatusOr<std::vector<stored_event>> changes(const std::string& after,
                                                     std::size_t at_most) const override {
     return inner_.changes(after, at_most);
   }

@@ -19,7 +19,7 @@ class damaged_store : public passing_store {
   damaged_store(store& inner, run_id run, damage damage)
       : passing_store(inner), run_(run), damage_(std::move(damage)) {}
 
-  absl::StatusOr<std::vector<stored_event>> changes(std::uint64_t after,
+  absl::StatusOr<std::vector<stored_event>> changes(const std::string& after,
                                                     std::size_t at_most) const override {
     auto events = inner_.changes(after, at_most);
     if (events.ok()) damage_(*events);

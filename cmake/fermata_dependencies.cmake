@@ -8,3 +8,6 @@ find_package(absl REQUIRED)
 find_package(fmt REQUIRED)
 find_package(zstd REQUIRED)
 find_package(OpenSSL 3.0 REQUIRED COMPONENTS Crypto)
+# CMake's own FindPostgreSQL wants the server's headers, too.
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(LIBPQ REQUIRED IMPORTED_TARGET GLOBAL libpq)

@@ -3,11 +3,12 @@
 # with_postgres.sh COMMAND...: starts a private Postgres in a temporary folder, runs the command with
 # its address in FERMATA_TEST_POSTGRES (and PGHOST, PGPORT, PGUSER, PGDATABASE for psql and pgbench),
 # and stops it again. Durable as in production: fsync and synchronous_commit stay on.
-# FERMATA_POSTGRES_FOLDER: where; else beside other temporary files. Its log is shown when it can't start.
+# FERMATA_POSTGRES_FOLDER: where; else beside other temporary files; "memory": where a sync costs nothing,
+# if there is room (what is written survives the server's death there, too). Its log is shown when it can't start.
 set -euo pipefail
 
 if (($# == 0)); then
-  sed -n '3,7s/^# //p' "$0" >&2
+  sed -n '3,8s/^# //p' "$0" >&2
   exit 2
 fi
 
@@ -24,7 +25,13 @@ fi
 as_server=()
 if ((EUID == 0)); then as_server=(setpriv --reuid=postgres --regid=postgres --clear-groups); fi
 
-home=$(mktemp -d "${FERMATA_POSTGRES_FOLDER:-${TMPDIR:-/tmp}}/fermata-postgres.XXXXXX")
+folder=${FERMATA_POSTGRES_FOLDER:-${TMPDIR:-/tmp}}
+if [[ $folder == memory ]]; then
+  folder=${TMPDIR:-/tmp}
+  room=$(df --output=avail -k /dev/shm 2>/dev/null | tail -n 1)
+  if ((${room:-0} > 2000000)); then folder=/dev/shm; fi
+fi
+home=$(mktemp -d "$folder/fermata-postgres.XXXXXX")
 if ((EUID == 0)); then chown postgres: "$home"; fi
 log=$home/log
 

@@ -106,7 +106,7 @@ inline constexpr code_info too_far{"FER-1406",
 // ---- 20xx: opening a journal ----
 inline constexpr code_info bad_address{
     "FER-2001", "The journal's address can't be understood or its store isn't built in.",
-    "Write sqlite:FILE or memory:."};
+    "Write sqlite:FILE, postgres://USER@HOST/DATABASE or memory:."};
 inline constexpr code_info not_a_journal{"FER-2002", "There is no journal of Fermata at this path.",
                                          "Check the path."};
 inline constexpr code_info newer_version{
@@ -134,6 +134,21 @@ inline constexpr code_info damaged{
     "`fermata verify` names every damaged run; restore those from a backup."};
 inline constexpr code_info input_output{"FER-2104", "Reading or writing the journal failed.",
                                         "The message has the system's reason."};
+inline constexpr code_info database_away{
+    "FER-2105", "The database server isn't there, or can't write just now.",
+    "Workers go on by themselves when it is back; a call may be made again."};
+inline constexpr code_info rolled_back{
+    "FER-2106", "The database rolled a transaction back, again and again.",
+    "Make the call again; if it stays, look for what else locks the journal's tables."};
+inline constexpr code_info right_missing{
+    "FER-2107", "The database role lacks a right.",
+    "`fermata migrate --print-role` shows what it needs."};
+inline constexpr code_info other_database{"FER-2108",
+                                          "Another database answers at the address than before.",
+                                          "Check the address, then restart what works on it."};
+inline constexpr code_info no_state_folder{
+    "FER-2109", "There is no folder for the locks and crash notes of this host's workers.",
+    "Set FERMATA_STATE to a folder of their own."};
 
 // ---- 30xx: workers ----
 inline constexpr code_info worker_misuse{
@@ -204,6 +219,11 @@ inline constexpr code_info all[] = {failed,
                                     locked_too_long,
                                     damaged,
                                     input_output,
+                                    database_away,
+                                    rolled_back,
+                                    right_missing,
+                                    other_database,
+                                    no_state_folder,
                                     worker_misuse,
                                     worker_dead,
                                     not_connected,

@@ -18,7 +18,8 @@ class place {
                                                 std::shared_ptr<engine::store> held) = 0;
 };
 
-/// In memory; with FERMATA_KIT_STORE=sqlite in a file that goes with the world.
+/// In memory; with FERMATA_KIT_STORE=sqlite in a file that goes with the world, with
+/// FERMATA_KIT_STORE=postgres in a schema of the server at FERMATA_TEST_POSTGRES.
 std::unique_ptr<place> make_place(const std::shared_ptr<engine::clock>& time,
                                   const std::shared_ptr<engine::random>& chance);
 

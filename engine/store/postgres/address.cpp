@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/store/postgres/address.hpp"
+
+#include "engine/store/postgres/errors.hpp"
+
+#include <fmt/format.h>
+#include <libpq-fe.h>
+
+#include <algorithm>
+#include <charconv>
+#include <memory>
+
+namespace fermata::engine::postgres {
+
+namespace {
+
+constexpr int poll_least_ms = 10;
+constexpr int poll_most_ms = 60'000;
+constexpr std::size_t identifier_max = 63;  // bytes, NAMEDATALEN - 1
+
+/// As given, but for what is between the user's ':' and the '@'.
+std::string without_password(std::string_view text) {
+  std::string shown(text);
+  const std::size_t authority = shown.find("://") + 3;
+  const std::size_t end = std::min(shown.find_first_of("/?", authority), shown.size());
+  const std::size_t at = shown.rfind('@', end);
+  if (at != std::string::npos && at >= authority) {
+    const std::size_t colon = shown.find(':', authority);
+    if (colon < at) shown.erase(colon, at - colon);
+  }
+  for (std::size_t from = 0; (from = shown.find("password=", from)) != std::string::npos;) {
+    from += std::string_view("password=").size();
+    shown.replace(from, std::min(shown.find('&', from), shown.size()) - from, "…");
+  }
+  return shown;
+}
+
+[[noreturn]] void bad_address(std::string_view text, std::string_view why) {
+  fail(absl::StatusCode::kInvalidArgument, "FER-2001",
+       fmt::format("'{}' isn't the address of a journal: {}; write "
+                   "postgres://USER@HOST/DATABASE, for example postgres://orders@db/fermata",
+                   without_password(text), why));
+}
+
+/// Names that need no quotes: they are put into statements.
+bool is_plain_name(std::string_view name) {
+  const auto plain = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+  };
+  return !name.empty() && name.size() <= identifier_max && std::ranges::all_of(name, plain) &&
+         (name[0] < '0' || name[0] > '9') && !name.starts_with("pg_");
+}
+
+/// True when the option is ours.
+bool take_option(std::string_view text, std::string_view option, address& to) {
+  const std::string_view value = option.substr(std::min(option.find('=') + 1, option.size()));
+  if (option.starts_with("schema=")) {
+    if (!is_plain_name(value))
+      bad_address(text, "a schema's name is of a-z, 0-9 and _, and begins with a letter");
+    to.schema = value;
+    return true;
+  }
+  if (!option.starts_with("poll=")) return false;
+  const auto [end, error] = std::from_chars(value.begin(), value.end(), to.poll_ms);
+  if (error != std::errc() || end != value.end() || to.poll_ms < poll_least_ms ||
+      to.poll_ms > poll_most_ms)
+    bad_address(text,
+                fmt::format("poll is in milliseconds, {} to {}", poll_least_ms, poll_most_ms));
+  return true;
+}
+
+}  // namespace
+
+bool is_postgres_address(std::string_view text) {
+  return text.starts_with("postgres://") || text.starts_with("postgresql://");
+}
+
+address parse_address(std::string_view text) {
+  address found{.text = without_password(text)};
+  if (!is_postgres_address(text)) bad_address(text, "it doesn't begin with postgres://");
+  std::string_view rest = text;
+  std::string options;
+  if (const std::size_t at = text.find('?'); at != std::string_view::npos) {
+    rest = text.substr(0, at);
+    std::string_view all = text.substr(at + 1);
+    while (!all.empty()) {
+      const std::string_view one = all.substr(0, all.find('&'));
+      all.remove_prefix(std::min(one.size() + 1, all.size()));
+      if (take_option(text, one, found)) continue;
+      options += (options.empty() ? '?' : '&');
+      options += one;
+    }
+  }
+  found.connection = std::string(rest) + options;
+  char* why = nullptr;
+  const std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> parsed(
+      PQconninfoParse(found.connection.c_str(), &why), PQconninfoFree);
+  const std::unique_ptr<char, decltype(&PQfreemem)> said(why, PQfreemem);
+  if (parsed == nullptr) {
+    std::string reason = why != nullptr ? why : "out of memory";
+    while (!reason.empty() && reason.back() == '\n') reason.pop_back();
+    bad_address(text, reason);
+  }
+  return found;
+}
+
+}  // namespace fermata::engine::postgres

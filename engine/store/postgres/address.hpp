@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace fermata::engine::postgres {
+
+/// "postgres://orders@db.example/fermata", "postgres:///fermata?host=/run/postgresql&schema=orders".
+/// Everything is libpq's (PostgreSQL documentation, 34.1.1.2), but for two options of ours:
+///   schema=NAME  where the tables lie; several journals in one database. "fermata".
+///   poll=MS      how often others' writes are looked for where LISTEN can't be had. 1000.
+struct address {
+  std::string text;        // as given, without the password: for people
+  std::string connection;  // as libpq takes it
+  std::string schema = "fermata";
+  int poll_ms = 1'000;
+};
+
+bool is_postgres_address(std::string_view text);
+
+/// Throws store_failure (FER-2001) with what is wrong and how it should look.
+address parse_address(std::string_view text);
+
+}  // namespace fermata::engine::postgres

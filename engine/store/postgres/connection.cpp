@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/store/postgres/connection.hpp"
+
+#include <fmt/format.h>
+#include <libpq-fe.h>
+
+#include <array>
+#include <charconv>
+#include <cstring>
+#include <optional>
+#include <utility>
+
+namespace fermata::engine::postgres {
+
+namespace {
+
+constexpr std::string_view schema_mark = "fermata.";
+
+/// Durable, whatever the role's or the database's default is; a stronger one is left. A frozen client
+/// must not hold rows for longer than a lease; the planner must not think about partitions anew.
+constexpr const char* session_options =
+    "-c synchronous_commit=on -c idle_in_transaction_session_timeout=10s "
+    "-c plan_cache_mode=force_generic_plan -c client_min_messages=warning";
+
+std::uint64_t big_endian(const char* from, int bytes) {
+  std::uint64_t value = 0;
+  for (int i = 0; i < bytes; ++i) value = value << 8 | static_cast<unsigned char>(from[i]);
+  return value;
+}
+
+}  // namespace
+
+// ---- rows ----
+
+void rows::free_result::operator()(pg_result* result) const noexcept { PQclear(result); }
+
+rows::rows(pg_result* owned) : result_(owned), count_(PQntuples(owned)) {}
+
+int rows::columns() const noexcept { return PQnfields(result_.get()); }
+
+std::int64_t rows::affected() const {
+  const std::string_view said = PQcmdTuples(result_.get());
+  std::int64_t count = 0;
+  std::from_chars(said.begin(), said.end(), count);
+  return count;
+}
+
+bool rows::null(int column) const noexcept { return PQgetisnull(result_.get(), row_, column) != 0; }
+
+std::int64_t rows::integer(int column) const noexcept {
+  if (null(column)) return 0;
+  const char* from = PQgetvalue(result_.get(), row_, column);
+  const int bytes = PQgetlength(result_.get(), row_, column);
+  const std::uint64_t value = big_endian(from, bytes);
+  switch (bytes) {
+    case 2:
+      return static_cast<std::int16_t>(value);
+    case 4:
+      return static_cast<std::int32_t>(value);
+    default:
+      return static_cast<std::int64_t>(value);
+  }
+}
+
+std::string_view rows::text(int column) const noexcept {
+  return {PQgetvalue(result_.get(), row_, column),
+          static_cast<std::size_t>(PQgetlength(result_.get(), row_, column))};
+}
+
+chain_hash rows::hash(int column) const noexcept {
+  chain_hash found{};
+  const std::string_view from = bytes(column);
+  if (from.size() == found.size()) std::memcpy(found.data(), from.data(), found.size());
+  return found;
+}
+
+std::uint32_t rows::type(int column) const noexcept { return PQftype(result_.get(), column); }
+
+const char* rows::name(int column) const noexcept { return PQfname(result_.get(), column); }
+
+// ---- connection ----
+
+void connection::close::operator()(pg_conn* db) const noexcept { PQfinish(db); }
+
+connection::connection(const address& where)
+    : prefix_(where.schema == "fermata" ? std::string() : where.schema + ".") {
+  connect(where);
+  ask_who_is_there();
+}
+
+connection::~connection() = default;
+
+void connection::connect(const address& where) {
+  const auto open = [&](bool with_options) {
+    // What comes first is a default: the address may say otherwise.
+    const std::array<const char*, 9> names{"application_name",
+                                           "connect_timeout",
+                                           "keepalives_idle",
+                                           "keepalives_interval",
+                                           "keepalives_count",
+                                           "tcp_user_timeout",
+                                           "dbname",
+                                           with_options ? "options" : nullptr,
+                                           nullptr};
+    const std::array<const char*, 9> values{
+        "fermata",       "5",    "10", "5", "3", "15000", where.connection.c_str(),
+        session_options, nullptr};
+    db_.reset(PQconnectdbParams(names.data(), values.data(), 1));
+    if (db_ == nullptr) throw std::bad_alloc();
+  };
+  open(true);
+  // A pgbouncer before 1.20 refuses them.
+  if (PQstatus(db_.get()) != CONNECTION_OK &&
+      std::string_view(PQerrorMessage(db_.get())).find("startup parameter") != std::string::npos)
+    open(false);
+  if (PQstatus(db_.get()) == CONNECTION_OK) return;
+  std::string said = PQerrorMessage(db_.get());
+  while (!said.empty() && said.back() == '\n') said.pop_back();
+  // Who we are or where doesn't change by waiting.
+  const bool hopeless = said.find("authentication failed") != std::string::npos ||
+                        said.find("no password supplied") != std::string::npos ||
+                        said.find("no pg_hba.conf entry") != std::string::npos ||
+                        (said.find("database \"") != std::string::npos &&
+                         said.find("does not exist") != std::string::npos) ||
+                        (said.find("role \"") != std::string::npos &&
+                         said.find("does not exist") != std::string::npos);
+  fail(hopeless ? absl::StatusCode::kFailedPrecondition : absl::StatusCode::kUnavailable,
+       hopeless ? "FER-2002" : "FER-2105", fmt::format("{} can't be reached: {}", where.text, said),
+       hopeless ? failure::refused : failure::lost);
+}
+
+void connection::ask_who_is_there() {
+  // Its own words in place of ours: nothing is known of the server yet. A replica has no timeline to
+  // write on.
+  PGresult* answer = PQexec(
+      db_.get(),
+      "SELECT (SELECT system_identifier FROM pg_control_system()), "
+      "CASE WHEN pg_is_in_recovery() THEN '' ELSE "
+      "  substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END, "
+      "(SELECT oid FROM pg_database WHERE datname = current_database()), pg_is_in_recovery(), "
+      "current_setting('transaction_read_only'), pg_backend_pid(), "
+      "current_setting('server_version_num'), current_setting('synchronous_commit'), "
+      "current_setting('fsync')");
+  if (PQresultStatus(answer) != PGRES_TUPLES_OK) {
+    const std::unique_ptr<PGresult, decltype(&PQclear)> owned(answer, PQclear);
+    fail(db_.get(), answer, "who is there");
+  }
+  rows said(answer);
+  said.next();
+  server_.system = said.text(0);
+  server_.timeline = said.text(1);
+  server_.database = said.text(2);
+  server_.in_recovery = said.text(3) == "t";
+  server_.read_only = said.text(4) == "on";
+  // A pool gives clients keys of its own.
+  server_.pooled = said.text(5) != std::to_string(PQbackendPID(db_.get()));
+  const std::string_view version = said.text(6);
+  std::from_chars(version.begin(), version.end(), server_.version);
+  server_.synchronous_commit = said.text(7);
+  server_.fsync = said.text(8) == "on";
+}
+
+std::string connection::in_schema(std::string_view sql) const {
+  std::string text(sql);
+  if (prefix_.empty()) return text;
+  for (std::size_t at = 0; (at = text.find(schema_mark, at)) != std::string::npos;) {
+    text.replace(at, schema_mark.size(), prefix_);
+    at += prefix_.size();
+  }
+  return text;
+}
+
+connection::statement& connection::known(const char* sql) {
+  std::unique_ptr<statement>& found = statements_[sql];
+  if (!found) {
+    found = std::make_unique<statement>();
+    found->text = in_schema(sql);
+    found->name = fmt::format("f{}", statements_.size());
+  }
+  return *found;
+}
+
+void connection::broken(std::string_view what) {
+  queue_.clear();
+  fail(db_.get(), nullptr, what);
+}
+
+void connection::enter_pipeline() {
+  if (PQpipelineStatus(db_.get()) == PQ_PIPELINE_OFF && PQenterPipelineMode(db_.get()) != 1)
+    broken("begin of a pipeline");
+}
+
+void connection::leave_pipeline() {
+  if (PQexitPipelineMode(db_.get()) != 1) broken("end of a pipeline");
+}
+
+void connection::send(const char* sql, params&& given) {
+  statement& what = known(sql);
+  enter_pipeline();
+  int sent = 1;
+  if (server_.pooled) {
+    sent = PQsendQueryParams(db_.get(), what.text.c_str(), given.size(), given.types(),
+                             given.values(), given.lengths(), given.formats(), 1);
+  } else {
+    const bool on_its_way =
+        std::ranges::any_of(queue_, [&](const queued& q) { return q.prepares && q.what == &what; });
+    if (!what.prepared && !on_its_way) {
+      if (PQsendPrepare(db_.get(), what.name.c_str(), what.text.c_str(), given.size(),
+                        given.types()) != 1)
+        broken(what.text);
+      queue_.push_back({&what, true});
+    }
+    sent = PQsendQueryPrepared(db_.get(), what.name.c_str(), given.size(), given.values(),
+                               given.lengths(), given.formats(), 1);
+  }
+  if (sent != 1) broken(what.text);
+  queue_.push_back({&what, false});
+}
+
+std::vector<rows> connection::finish() {
+  std::vector<rows> answers;
+  if (queue_.empty()) return answers;
+  if (PQpipelineSync(db_.get()) != 1) broken("a round trip");
+  std::optional<store_failure> failed;
+  for (const queued& next : std::exchange(queue_, {})) {
+    bool answered = false;
+    while (PGresult* one = PQgetResult(db_.get())) {
+      const ExecStatusType status = PQresultStatus(one);
+      answered = true;
+      if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) {
+        if (next.prepares) {
+          next.what->prepared = true;
+          PQclear(one);
+        } else {
+          answers.emplace_back(one);
+        }
+        continue;
+      }
+      // What comes after a failure is aborted, and says only that.
+      const std::unique_ptr<PGresult, decltype(&PQclear)> owned(one, PQclear);
+      if (failed || status == PGRES_PIPELINE_ABORTED) continue;
+      try {
+        fail(db_.get(), one, next.what->text);
+      } catch (const store_failure& why) {
+        failed = why;
+      }
+    }
+    if (!answered || PQstatus(db_.get()) != CONNECTION_OK) {
+      if (failed && failed->how == failure::lost) throw *failed;
+      broken(next.what->text);
+    }
+  }
+  PGresult* sync = PQgetResult(db_.get());
+  const bool in_step = sync != nullptr && PQresultStatus(sync) == PGRES_PIPELINE_SYNC;
+  PQclear(sync);
+  if (!in_step) broken("the end of a round trip");
+  leave_pipeline();
+  if (failed) throw *failed;
+  return answers;
+}
+
+rows connection::run(const char* sql, params&& given) {
+  send(sql, std::move(given));
+  return std::move(finish().front());
+}
+
+rows connection::run_once(const std::string& sql, params&& given) {
+  const std::string text = in_schema(sql);
+  PGresult* answer = PQexecParams(db_.get(), text.c_str(), given.size(), given.types(),
+                                  given.values(), given.lengths(), given.formats(), 1);
+  const ExecStatusType status = PQresultStatus(answer);
+  if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) return rows(answer);
+  const std::unique_ptr<PGresult, decltype(&PQclear)> owned(answer, PQclear);
+  fail(db_.get(), answer, text);
+}
+
+void connection::script(std::string_view sql) {
+  const std::string text = in_schema(sql);
+  const std::unique_ptr<PGresult, decltype(&PQclear)> answer(PQexec(db_.get(), text.c_str()),
+                                                             PQclear);
+  const ExecStatusType status = PQresultStatus(answer.get());
+  if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) fail(db_.get(), answer.get(), text);
+}
+
+bool connection::alive() const noexcept { return PQstatus(db_.get()) == CONNECTION_OK; }
+
+bool connection::in_transaction() const noexcept {
+  return PQtransactionStatus(db_.get()) != PQTRANS_IDLE;
+}
+
+bool connection::roll_back() noexcept {
+  if (!alive() || PQpipelineStatus(db_.get()) != PQ_PIPELINE_OFF || !queue_.empty()) return false;
+  if (!in_transaction()) return true;
+  PQclear(PQexec(db_.get(), "ROLLBACK"));
+  return alive() && !in_transaction();
+}
+
+}  // namespace fermata::engine::postgres

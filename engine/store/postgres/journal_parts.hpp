@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "engine/store/postgres/handed.hpp"
+#include "engine/store/postgres/low_water.hpp"
+#include "engine/store/postgres/server.hpp"
+#include "engine/store/postgres/state_folder.hpp"
+#include "engine/store/postgres/turn.hpp"
+#include "engine/store/postgres/wake_line.hpp"
+#include "engine/store/sqlite/slots.hpp"
+#include "engine/store/sqlite/suspend.hpp"
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+
+namespace fermata::engine::postgres {
+
+/// What every method of the store stands on.
+struct journal_parts {
+  journal_parts(address where, const open_options& options, warn say)
+      : at(std::move(where), options, std::move(say)), wake(at), suspends(*at.time) {}
+
+  server at;
+  wake_line wake;
+  handed_timers handed;
+  sqlite::suspend_watch suspends;
+
+  /// Locks of this host's workers; made when the first one registers or looks.
+  sqlite::worker_slots& slots();
+  const state_folder& folder();
+
+  /// Others hear of what a transaction left behind.
+  void tell(const turn& done) {
+    at.clock.stored(done.latest);
+    if (done.woke || done.ended) wake.committed(!done.woke);
+  }
+  dictionary names(connection& db) { return {db, at.names, at.spaces}; }
+
+  std::mutex mutex;
+  // Guarded by mutex.
+  std::map<std::int64_t, claim_places> places;  // by worker
+  std::optional<state_folder> folder_;
+  std::unique_ptr<sqlite::worker_slots> slots_;
+};
+
+}  // namespace fermata::engine::postgres

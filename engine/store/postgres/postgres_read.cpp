@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/event/encode.hpp"
+#include "engine/store/postgres/journal_parts.hpp"
+#include "engine/store/postgres/postgres_store.hpp"
+#include "engine/store/status.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <limits>
+#include <utility>
+
+namespace fermata::engine {
+
+namespace {
+
+using postgres::connection;
+using postgres::guarded;
+using postgres::params;
+using postgres::rows;
+
+absl::Status missing(std::string_view what) {
+  return coded(absl::StatusCode::kNotFound, "FER-2104",
+               fmt::format("{} isn't in this journal", what));
+}
+
+constexpr std::size_t reserved_at_most = 1'000;  // who reads long histories reads by pages
+
+std::int64_t bounded(std::size_t at_most) {
+  return static_cast<std::int64_t>(
+      std::min<std::size_t>(at_most, std::numeric_limits<std::int32_t>::max()));
+}
+
+constexpr const char* run_sql =
+    "SELECT " FERMATA_RUN_COLUMNS " FROM fermata.runs r WHERE r.run = $1";
+constexpr const char* request_sql =
+    "SELECT " FERMATA_REQUEST_COLUMNS " FROM fermata.start_requests r WHERE r.run = $1";
+constexpr const char* request_of_chain_sql =
+    "SELECT " FERMATA_REQUEST_COLUMNS
+    " FROM fermata.start_requests r WHERE r.chain = $1 OR (r.run = $1 AND r.chain IS NULL) LIMIT 1";
+constexpr const char* run_of_chain_sql =
+    "SELECT " FERMATA_RUN_COLUMNS
+    " FROM (SELECT * FROM fermata.runs WHERE run = $1 AND chain IS NULL "
+    "UNION ALL SELECT * FROM fermata.runs WHERE chain = $1) r "
+    "ORDER BY r.state < 3 DESC, r.started DESC, r.run DESC LIMIT 1";
+constexpr const char* known_sql =
+    "SELECT 1 FROM fermata.runs WHERE run = $1 "
+    "UNION ALL SELECT 2 FROM fermata.start_requests WHERE run = $1";
+
+/// One transaction for what must fit together: a run that begins between two looks is in neither.
+template <class Work>
+auto at_one_time(connection& db, Work&& work) {
+  db.script("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+  auto answer = work();
+  db.script("COMMIT");
+  return answer;
+}
+
+std::optional<run_row> row_of_run(const postgres::dictionary& in, const run_id& run) {
+  return at_one_time(in.db, [&]() -> std::optional<run_row> {
+    rows found = in.db.run(run_sql, params(run));
+    if (found.next()) return read_run(in, found);
+    rows request = in.db.run(request_sql, params(run));
+    if (request.next()) return postgres::row_of_request(read_request(in, request));
+    return std::nullopt;
+  });
+}
+
+/// The open run of the chain, else its request, else its last.
+std::optional<run_row> row_of_chain(const postgres::dictionary& in, const chain_id& chain) {
+  return at_one_time(in.db, [&]() -> std::optional<run_row> {
+    std::optional<run_row> last;
+    rows found = in.db.run(run_of_chain_sql, params(chain));
+    if (found.next()) last = read_run(in, found);
+    if (last && !ended(last->state)) return last;
+    rows request = in.db.run(request_of_chain_sql, params(chain));
+    if (request.next()) return postgres::row_of_request(read_request(in, request));
+    return last;
+  });
+}
+
+/// 0: unknown, 1: begun, 2: a request.
+std::int64_t how_known(connection& db, const run_id& run) {
+  rows found = db.run(known_sql, params(run));
+  return found.next() ? found.integer(0) : 0;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<encoded_event>> postgres_store::read_events(const run_id& run,
+                                                                       position_t from,
+                                                                       std::size_t at_most) const {
+  using result = absl::StatusOr<std::vector<encoded_event>>;
+  return guarded<result>([&]() -> result {
+    return parts_->at.read([&](connection& db) -> result {
+      rows found = db.run("SELECT " FERMATA_EVENT_COLUMNS
+                          " FROM fermata.events e WHERE e.run = $1 AND e.position >= $2 "
+                          "ORDER BY e.position LIMIT $3",
+                          params(run, from, bounded(at_most)));
+      std::vector<encoded_event> events;
+      if (found.count() == 0 && how_known(db, run) == 0) return missing("run " + run.text());
+      events.reserve(std::min(at_most, reserved_at_most));
+      while (found.next()) events.push_back(read_event(parts_->names(db), found));
+      return events;
+    });
+  });
+}
+
+absl::StatusOr<head> postgres_store::read_head(const run_id& run) const {
+  using result = absl::StatusOr<head>;
+  return guarded<result>([&]() -> result {
+    return parts_->at.read([&](connection& db) -> result {
+      rows last = db.run(
+          "SELECT position, chain FROM fermata.events WHERE run = $1 ORDER BY position DESC LIMIT "
+          "1",
+          params(run));
+      if (last.next())
+        return fermata::engine::head{static_cast<position_t>(last.integer(0)), last.hash(1)};
+      if (how_known(db, run) == 0) return missing("run " + run.text());
+      return fermata::engine::head{};
+    });
+  });
+}
+
+absl::StatusOr<run_row> postgres_store::find_run(const run_id& run) const {
+  using result = absl::StatusOr<run_row>;
+  return guarded<result>([&]() -> result {
+    return parts_->at.read([&](connection& db) -> result {
+      if (auto row = row_of_run(parts_->names(db), run)) return *std::move(row);
+      return missing("run " + run.text());
+    });
+  });
+}
+
+absl::StatusOr<run_row> postgres_store::find_chain(const chain_id& chain) const {
+  using result = absl::StatusOr<run_row>;
+  return guarded<result>([&]() -> result {
+    return parts_->at.read([&](connection& db) -> result {
+      if (auto row = row_of_chain(parts_->names(db), chain)) return *std::move(row);
+      return missing("chain " + chain.text());
+    });
+  });
+}
+
+absl::StatusOr<std::vector<run_row>> postgres_store::find_key(std::string_view space,
+                                                              std::string_view workflow,
+                                                              std::string_view key) const {
+  using result = absl::StatusOr<std::vector<run_row>>;
+  return guarded<result>([&]() -> result {
+    return parts_->at.read([&](connection& db) -> result {
+      rows chains = db.run(
+          "SELECT k.chain FROM fermata.keys k JOIN fermata.namespaces n ON n.id = k.space "
+          "WHERE n.text = $1 AND k.key = $3 AND ($2 = '' OR k.workflow = $2) ORDER BY k.workflow",
+          params(space, workflow, key));
+      std::vector<run_row> found;
+      while (chains.next())
+        if (auto row = row_of_chain(parts_->names(db), chains.id<chain_id>(0)))
+          found.push_back(*std::move(row));
+      return found;
+    });
+  });
+}
+
+absl::StatusOr<std::vector<message>> postgres_store::inbox(const chain_id& chain) const {
+  using result = absl::StatusOr<std::vector<message>>;
+  return guarded<result>([&]() -> result {
+    return parts_->at.read([&](connection& db) -> result {
+      rows found = db.run("SELECT " FERMATA_MESSAGE_COLUMNS
+                          " FROM fermata.inbox i WHERE i.chain = $1 ORDER BY i.seq",
+                          params(chain));
+      std::vector<message> all;
+      while (found.next()) all.push_back(postgres::read_message(found));
+      return all;
+    });
+  });
+}
+
+absl::StatusOr<std::vector<timer_row>> postgres_store::timers(const run_id& run) const {
+  using result = absl::StatusOr<std::vector<timer_row>>;
+  return guarded<result>([&]() -> result {
+    return parts_->at.read([&](connection& db) -> result {
+      rows found = db.run(
+          "SELECT operation, due, purpose FROM fermata.timers WHERE run = $1 "
+          "ORDER BY due, operation",
+          params(run));
+      std::vector<timer_row> all;
+      while (found.next())
+        all.push_back({run, std::string(found.text(0)), found.integer(1),
+                       static_cast<timer_purpose>(found.integer(2))});
+      return all;
+    });
+  });
+}
+
+absl::StatusOr<std::optional<start_request>> postgres_store::find_request(const run_id& run) const {
+  using result = absl::StatusOr<std::optional<start_request>>;
+  return guarded<result>([&]() -> result {
+    return parts_->at.read([&](connection& db) -> result {
+      rows found = db.run(request_sql, params(run));
+      if (!found.next()) return std::optional<start_request>{};
+      return std::optional<start_request>(read_request(parts_->names(db), found));
+    });
+  });
+}
+
+absl::StatusOr<payload> postgres_store::published(const run_id& run, std::string_view name) const {
+  using result = absl::StatusOr<payload>;
+  return guarded<result>([&]() -> result {
+    return parts_->at.read([&](connection& db) -> result {
+      if (how_known(db, run) != 1) return missing("run " + run.text());
+      rows found = db.run("SELECT " FERMATA_EVENT_COLUMNS
+                          " FROM fermata.published p JOIN fermata.events e ON e.run = p.run AND "
+                          "e.position = p.position WHERE p.run = $1 AND p.name = $2",
+                          params(run, name));
+      if (!found.next())
+        return missing(fmt::format("run {}: a published value '{}'", run.text(), name));
+      absl::StatusOr<event> event = decode(run, read_event(parts_->names(db), found));
+      if (!event.ok()) return event.status();
+      return std::move(event->value);
+    });
+  });
+}
+
+absl::StatusOr<std::optional<heartbeat_row>> postgres_store::heartbeat(
+    const run_id& run, std::string_view operation) const {
+  using result = absl::StatusOr<std::optional<heartbeat_row>>;
+  return guarded<result>([&]() -> result {
+    return parts_->at.read([&](connection& db) -> result {
+      rows row = db.run(
+          "SELECT attempt, at, content_type, type, flags, details FROM fermata.heartbeats "
+          "WHERE run = $1 AND operation = $2",
+          params(run, operation));
+      if (!row.next()) return std::optional<heartbeat_row>{};
+      return std::optional<heartbeat_row>(heartbeat_row{
+          .run = run,
+          .operation = std::string(operation),
+          .attempt = static_cast<int>(row.integer(0)),
+          .at = row.integer(1),
+          .details =
+              postgres::make_payload(row.text(2), row.integer(3), row.integer(4), row.bytes(5))});
+    });
+  });
+}
+
+absl::StatusOr<std::vector<log_line>> postgres_store::logs(const run_id& run,
+                                                           std::size_t at_most) const {
+  using result = absl::StatusOr<std::vector<log_line>>;
+  return guarded<result>([&]() -> result {
+    return parts_->at.read([&](connection& db) -> result {
+      rows found = db.run(
+          "SELECT at, level, text, place, position, ordinal FROM fermata.run_logs WHERE run = $1 "
+          "ORDER BY seq DESC LIMIT $2",
+          params(run, bounded(at_most)));
+      std::vector<log_line> all;
+      while (found.next())
+        all.push_back({.run = run,
+                       .position = static_cast<position_t>(found.integer(4)),
+                       .ordinal = static_cast<int>(found.integer(5)),
+                       .at = found.integer(0),
+                       .level = static_cast<int>(found.integer(1)),
+                       .text = std::string(found.text(2)),
+                       .place = std::string(found.text(3))});
+      std::ranges::reverse(all);
+      return all;
+    });
+  });
+}
+
+// ---- changes ----
+
+namespace {
+
+/// Where a follower stands: a transaction's number, and the last event of it that was given out.
+struct cursor {
+  std::int64_t xid = 0;
+  run_id run;
+  position_t position = 0;
+
+  std::string text() const {
+    return fmt::format("{}/{}/{}", xid, static_cast<const ulid&>(run).text(), position);
+  }
+};
+
+std::optional<cursor> parse_cursor(std::string_view text) {
+  cursor found;
+  if (text.empty()) return found;
+  const std::size_t first = text.find('/');
+  const std::size_t second = text.find('/', first + 1);
+  if (first == std::string_view::npos || second == std::string_view::npos) return std::nullopt;
+  const auto number = [&](std::string_view digits, auto& to) {
+    const auto [end, error] = std::from_chars(digits.begin(), digits.end(), to);
+    return error == std::errc() && end == digits.end();
+  };
+  const auto id = ulid::parse(text.substr(first + 1, second - first - 1));
+  if (!id || !number(text.substr(0, first), found.xid) ||
+      !number(text.substr(second + 1), found.position))
+    return std::nullopt;
+  found.run = run_id::of(*id);
+  return found;
+}
+
+// Only what no transaction under way can come before: a sequence would skip those for ever.
+constexpr const char* horizon_sql = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::int8";
+constexpr const char* changes_sql =
+    "SELECT " FERMATA_EVENT_COLUMNS
+    ", e.xid, e.run FROM fermata.events e WHERE e.xid >= $1 AND e.xid < $2 AND "
+    "(e.xid, e.run, e.position) > ($1, $3, $4) ORDER BY e.xid, e.run, e.position LIMIT $5";
+
+}  // namespace
+
+absl::StatusOr<std::vector<stored_event>> postgres_store::changes(const std::string& after,
+                                                                  std::size_t at_most) const {
+  using result = absl::StatusOr<std::vector<stored_event>>;
+  const std::optional<cursor> from = parse_cursor(after);
+  if (!from)
+    return coded(absl::StatusCode::kInvalidArgument, "FER-2104",
+                 fmt::format("'{}' isn't a cursor of this journal", after));
+  return guarded<result>([&]() -> result {
+    return parts_->at.read([&](connection& db) -> result {
+      rows horizon = db.run(horizon_sql);
+      horizon.next();
+      const std::int64_t until = horizon.integer(0);
+      std::vector<stored_event> found;
+      // Stretch by stretch, wider where nothing is: what is far behind isn't sorted as a whole.
+      std::int64_t width = 256;
+      for (std::int64_t low = from->xid; low < until && found.empty(); width *= 4) {
+        const bool first = low == from->xid;
+        const std::int64_t high = std::min(until, low + width);
+        params given(low, high);
+        given.add_id(first ? from->run : run_id{});
+        given.add(first ? static_cast<std::int64_t>(from->position) : 0).add(bounded(at_most));
+        rows row = db.run(changes_sql, std::move(given));
+        while (row.next()) {
+          stored_event one;
+          one.run = row.id<run_id>(20);
+          one.what = read_event(parts_->names(db), row);
+          one.cursor = cursor{row.integer(19), one.run, one.what.position}.text();
+          found.push_back(std::move(one));
+        }
+        low = high;
+      }
+      return found;
+    });
+  });
+}
+
+}  // namespace fermata::engine

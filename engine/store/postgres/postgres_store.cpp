@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/store/postgres/postgres_store.hpp"
+
+#include "engine/store/postgres/journal_parts.hpp"
+#include "engine/store/postgres/schema.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <utility>
+
+namespace fermata::engine {
+
+using postgres::claim_places;
+using postgres::guarded;
+using postgres::transaction;
+using postgres::turn;
+
+namespace postgres {
+
+const state_folder& journal_parts::folder() {
+  const std::lock_guard guard(mutex);
+  if (!folder_) folder_ = open_state_folder(at.known(), at.where.schema);
+  return *folder_;
+}
+
+sqlite::worker_slots& journal_parts::slots() {
+  const std::string path = folder().path + "/journal";
+  const std::lock_guard guard(mutex);
+  if (!slots_) slots_ = std::make_unique<sqlite::worker_slots>(path);
+  return *slots_;
+}
+
+}  // namespace postgres
+
+postgres_store::postgres_store(std::unique_ptr<postgres::journal_parts> parts)
+    : parts_(std::move(parts)) {}
+
+postgres_store::~postgres_store() = default;
+
+absl::StatusOr<batch_result> postgres_store::commit(batch&& what) {
+  using result = absl::StatusOr<batch_result>;
+  postgres::journal_parts& parts = *parts_;
+  return guarded<result>([&]() -> result {
+    learn_names(parts.at, what);
+    claim_places before;
+    if (what.claim) {
+      const std::lock_guard guard(parts.mutex);
+      before = parts.places[what.worker];
+    }
+    claim_places after;
+    std::optional<turn> last;
+    batch_result answer = parts.at.write([&](transaction& in) {
+      after = before;
+      last.emplace(parts.at, in, parts.handed, what.worker);
+      turn& now = *last;
+      load(now, what);
+      batch_result done;
+      done.appends.reserve(what.appends.size());
+      for (std::size_t i = 0; i < what.appends.size(); ++i) {
+        const append& one = what.appends[i];
+        if (now.landed.contains(i)) {
+          done.appends.push_back({.how = landing::landed});
+          now.latest = std::max(now.latest, one.events.front().at);
+        } else {
+          done.appends.push_back(apply_append(now, one));
+        }
+      }
+      done.starts = apply_starts(now, what.starts);
+      for (const message& one : what.messages)
+        done.messages.push_back(put_message(now, one, postgres::bound::checked));
+      if (what.claim) claim(now, *what.claim, after, done);
+      now.write.send(in, now.now);
+      return done;
+    });
+    parts.handed.add(last->handed_now);
+    if (what.claim) {
+      const std::lock_guard guard(parts.mutex);
+      parts.places[what.worker] = std::move(after);
+    }
+    parts.tell(*last);
+    return answer;
+  });
+}
+
+// ---- clock and wake-ups ----
+
+time_us postgres_store::now() const { return parts_->at.clock.now(); }
+
+std::int64_t postgres_store::boot_now() const { return parts_->at.clock.boot_now(); }
+
+std::uint32_t postgres_store::wake_count() const { return parts_->wake.count(); }
+
+std::uint32_t postgres_store::wakes_of_own_ends() const { return parts_->wake.count_for_ends(); }
+
+void postgres_store::wait(std::uint32_t seen, std::int64_t timeout_us) {
+  parts_->wake.wait(seen, timeout_us);
+}
+
+void postgres_store::interrupt() { parts_->wake.bump(); }
+
+// ---- opening ----
+
+absl::StatusOr<std::shared_ptr<store>> open_postgres_store(std::string_view address,
+                                                           const open_options& options,
+                                                           postgres_warn say) {
+  using result = absl::StatusOr<std::shared_ptr<store>>;
+  if (!say)
+    say = [](std::string_view sentence) {
+      std::fprintf(stderr, "fermata: %.*s\n", static_cast<int>(sentence.size()), sentence.data());
+    };
+  return guarded<result>([&]() -> result {
+    auto parts = std::make_unique<postgres::journal_parts>(postgres::parse_address(address),
+                                                           options, std::move(say));
+    prepare_schema(parts->at, options);
+    parts->at.read([&](postgres::connection& db) {
+      // Never before the latest time stored: workers have seen it last.
+      const std::int64_t asked = parts->at.clock.boot_now();
+      postgres::rows seen = db.run(
+          "SELECT coalesce(max(last_seen), 0), "
+          "(extract(epoch FROM clock_timestamp()) * 1000000)::int8 FROM fermata.workers");
+      const std::int64_t heard = parts->at.clock.boot_now();
+      seen.next();
+      parts->at.clock.learn(seen.integer(1), asked, heard);
+      parts->at.clock.stored(seen.integer(0));
+    });
+    return std::make_shared<postgres_store>(std::move(parts));
+  });
+}
+
+}  // namespace fermata::engine

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "engine/store/store.hpp"
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace fermata::engine {
+
+namespace postgres {
+struct journal_parts;
+}
+
+/// The journal in a Postgres database, for a fleet of workers. README.md says what lies in which table
+/// and how a batch is written.
+/// Threads: any.
+class postgres_store final : public store {
+ public:
+  explicit postgres_store(std::unique_ptr<postgres::journal_parts> parts);
+  ~postgres_store() override;
+
+  absl::StatusOr<batch_result> commit(batch&& what) override;
+
+  absl::StatusOr<worker_row> register_worker(const worker_row& who) override;
+  absl::Status renew(std::int64_t worker, std::int64_t until) override;
+  absl::StatusOr<std::vector<worker_row>> rescue(std::int64_t me) override;
+  absl::StatusOr<std::vector<run_id>> release_dead(std::int64_t worker) override;
+  bool somebody_died(std::int64_t me) override;
+  absl::Status release(std::int64_t worker, const std::vector<run_id>& runs) override;
+  absl::Status leave(std::int64_t worker) override;
+  absl::Status put_serving(std::int64_t worker, const std::vector<serving_row>& rows) override;
+  absl::Status put_heartbeat(const heartbeat_row& beat) override;
+  absl::Status put_logs(const std::vector<log_line>& lines) override;
+  absl::StatusOr<std::vector<run_row>> children_to_close(std::size_t at_most) override;
+  absl::Status closed(const std::vector<run_id>& children) override;
+  absl::StatusOr<std::vector<start_request>> overdue_requests(time_us now,
+                                                              std::size_t at_most) override;
+  absl::StatusOr<bool> end_request(const run_id& run, const std::vector<encoded_event>& events,
+                                   const run_changes& changes,
+                                   const std::vector<message>& messages) override;
+  absl::Status begin_copy(const start_request& request, const std::vector<encoded_event>& events,
+                          const run_changes& changes) override;
+
+  absl::StatusOr<std::vector<encoded_event>> read_events(const run_id& run, position_t from,
+                                                         std::size_t at_most) const override;
+  absl::StatusOr<fermata::engine::head> read_head(const run_id& run) const override;
+  absl::StatusOr<run_row> find_run(const run_id& run) const override;
+  absl::StatusOr<run_row> find_chain(const chain_id& chain) const override;
+  absl::StatusOr<std::vector<run_row>> find_key(std::string_view space, std::string_view workflow,
+                                                std::string_view key) const override;
+  absl::StatusOr<std::vector<run_row>> find_prefix(std::string_view run_id_prefix,
+                                                   std::size_t at_most) const override;
+  absl::StatusOr<std::vector<run_row>> list(const run_query& query) const override;
+  absl::StatusOr<std::vector<message>> inbox(const chain_id& chain) const override;
+  absl::StatusOr<std::vector<timer_row>> timers(const run_id& run) const override;
+  absl::StatusOr<std::optional<start_request>> find_request(const run_id& run) const override;
+  absl::StatusOr<payload> published(const run_id& run, std::string_view name) const override;
+  absl::StatusOr<std::vector<worker_row>> workers() const override;
+  absl::StatusOr<std::vector<serving_row>> serving() const override;
+  absl::StatusOr<std::optional<heartbeat_row>> heartbeat(const run_id& run,
+                                                         std::string_view operation) const override;
+  absl::StatusOr<std::vector<log_line>> logs(const run_id& run, std::size_t at_most) const override;
+  absl::StatusOr<store_counts> counts(std::string_view space) const override;
+  absl::StatusOr<store_info> info() const override;
+  absl::StatusOr<std::vector<stored_event>> changes(const std::string& after,
+                                                    std::size_t at_most) const override;
+  absl::Status query(std::string_view sql, payloads shown,
+                     const std::function<bool(const std::vector<sql_value>&)>& row) const override;
+
+  absl::StatusOr<std::vector<std::string>> check_pages() const override;
+  absl::Status backup(const std::string& path, bool replace) const override;
+
+  time_us now() const override;
+  std::int64_t boot_now() const override;
+  std::uint32_t wake_count() const override;
+  std::uint32_t wakes_of_own_ends() const override;
+  void wait(std::uint32_t seen, std::int64_t timeout_us) override;
+  void interrupt() override;
+
+ private:
+  std::unique_ptr<postgres::journal_parts> parts_;  // set once; guards itself
+};
+
+/// Takes a sentence that people should read.
+using postgres_warn = std::function<void(std::string_view)>;
+
+/// Errors: FER-2001 bad address, 2002 no journal, 2003 a newer version's, 2005 an older schema, 2105
+/// the database isn't there, 2107 a right is missing, 2109 no folder for locks.
+absl::StatusOr<std::shared_ptr<store>> open_postgres_store(std::string_view address,
+                                                           const open_options& options = {},
+                                                           postgres_warn say = {});
+
+/// Everything in the journal at this address is gone; for tests, which make many. The role must be a
+/// superuser: guards are passed over.
+absl::Status empty_postgres_journal(std::string_view address);
+
+}  // namespace fermata::engine

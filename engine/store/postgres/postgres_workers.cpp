@@ -1,0 +1,438 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/limits.hpp"
+#include "engine/ports/make_id.hpp"
+#include "engine/store/postgres/journal_parts.hpp"
+#include "engine/store/postgres/postgres_store.hpp"
+#include "engine/store/sqlite/errors.hpp"
+#include "engine/store/sqlite/process.hpp"
+#include "engine/store/status.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+namespace fermata::engine {
+
+namespace {
+
+using postgres::column;
+using postgres::connection;
+using postgres::journal_parts;
+using postgres::params;
+using postgres::rows;
+using postgres::transaction;
+using postgres::type;
+
+absl::Status no_worker(std::int64_t worker, std::string_view why) {
+  return coded(absl::StatusCode::kNotFound, "FER-2104", fmt::format("worker {} {}", worker, why));
+}
+
+/// As `guarded`, for what looks at the locks of this host, too.
+template <class Result, class Work>
+Result guarded(Work&& work) {
+  try {
+    return postgres::guarded<Result>(std::forward<Work>(work));
+  } catch (const sqlite::store_failure& failed) {
+    return failed.status;
+  }
+}
+
+// By the server's clock, unless a test has made the time.
+#define FERMATA_NOW "coalesce($1, (extract(epoch FROM clock_timestamp()) * 1000000)::int8)"
+
+#define FERMATA_WORKER_COLUMNS                                                          \
+  "w.id, w.worker, w.host, w.pid, w.build, w.slot, w.boot_id, w.started, w.last_seen, " \
+  "w.lease_until, w.dead, w.gone, w.folder, " FERMATA_NOW
+
+/// $1 of FERMATA_NOW.
+void add_now(params& to, const journal_parts& parts) {
+  if (parts.at.clock.is_virtual()) {
+    to.add(parts.at.clock.now());
+  } else {
+    to.add_null(type::int8);
+  }
+}
+
+params now_of(const journal_parts& parts) {
+  params made;
+  add_now(made, parts);
+  return made;
+}
+
+struct stored_worker {
+  worker_row row;
+  std::string folder;
+  bool lease_over = false;
+};
+
+stored_worker read_worker(const journal_parts& parts, const rows& row) {
+  stored_worker found;
+  worker_row& worker = found.row;
+  worker.row = row.integer(0);
+  worker.id = row.id<worker_id>(1);
+  worker.host = row.text(2);
+  worker.pid = row.integer(3);
+  worker.build = row.text(4);
+  worker.slot = static_cast<int>(row.integer(5));
+  worker.boot_id = row.text(6);
+  worker.started = row.integer(7);
+  worker.last_seen = row.integer(8);
+  const time_us lease = row.integer(9);
+  const time_us now = row.integer(13);
+  // As this host counts; never 0, which says that it has none.
+  if (lease != 0)
+    worker.lease_until = std::max<std::int64_t>(1, parts.at.clock.boot_now() + lease - now);
+  worker.dead = row.integer(10) != 0;
+  worker.gone = row.integer(11) != 0;
+  found.folder = row.text(12);
+  found.lease_over = lease != 0 && lease < now;
+  return found;
+}
+
+/// Workers whose end hasn't been dealt with: alive, or dead and still owning runs.
+std::vector<stored_worker> unsettled(const journal_parts& parts, connection& db) {
+  rows found = db.run("SELECT " FERMATA_WORKER_COLUMNS
+                      " FROM fermata.workers w WHERE NOT w.released AND NOT w.gone ORDER BY w.id",
+                      now_of(parts));
+  std::vector<stored_worker> all;
+  while (found.next()) all.push_back(read_worker(parts, found));
+  return all;
+}
+
+/// Is a worker to be believed dead?
+bool has_died(journal_parts& parts, const stored_worker& worker) {
+  if (worker.row.dead) return true;
+  if (worker.folder == parts.folder().id) {
+    // One of this host: its lock tells.
+    if (worker.row.boot_id != sqlite::boot_id()) return true;
+    if (parts.slots().abandoned(worker.row.slot)) return true;
+  }
+  return worker.lease_over && parts.at.leases_count() &&
+         parts.suspends.leases_count(*parts.at.time);
+}
+
+/// Gives back what the worker owns: nobody's, ready, epoch + 1. Rows are locked in order of their ids.
+std::vector<run_id> give_up(journal_parts& parts, transaction& in, std::int64_t worker,
+                            const std::vector<run_id>& only) {
+  column runs(type::uuid);
+  for (const run_id& run : only) runs.add(run);
+  const time_us now = parts.at.clock.now();
+  in.send(
+      "SELECT run FROM fermata.runs WHERE owner = $1 AND owner <> 0 AND "
+      "($2::int8 = 0 OR run = ANY($3)) ORDER BY run FOR NO KEY UPDATE",
+      params(worker, only.size(), runs));
+  in.send(
+      "WITH given AS (UPDATE fermata.runs SET owner = 0, epoch = epoch + 1, updated = $4 "
+      "  WHERE owner = $1 AND owner <> 0 AND ($2::int8 = 0 OR run = ANY($3)) "
+      "  RETURNING run, space, queue, priority), "
+      "marked AS (INSERT INTO fermata.ready(space, owner, queue, priority, since, run) "
+      "  SELECT space, 0, queue, priority, $5, run FROM given "
+      "  ON CONFLICT (run) DO UPDATE SET owner = 0) "
+      "SELECT run FROM given",
+      params(worker, only.size(), runs, now, parts.at.next_mark(now)));
+  std::vector<rows> answers = in.finish();
+  std::vector<run_id> given;
+  while (answers.back().next()) given.push_back(answers.back().id<run_id>(0));
+  return given;
+}
+
+bool is_registered(transaction& in, std::int64_t worker) {
+  return in.run("SELECT 1 FROM fermata.workers WHERE id = $1", params(worker)).count() != 0;
+}
+
+}  // namespace
+
+absl::StatusOr<worker_row> postgres_store::register_worker(const worker_row& who) {
+  using result = absl::StatusOr<worker_row>;
+  return guarded<result>([&]() -> result {
+    journal_parts& parts = *parts_;
+    std::set<int> used;
+    parts.at.read([&](connection& db) {
+      used.clear();
+      for (const stored_worker& worker : unsettled(parts, db))
+        if (worker.folder == parts.folder().id) used.insert(worker.row.slot);
+    });
+    worker_row made = who;
+    made.slot = parts.slots().take(used);
+    if (made.id.empty()) made.id = new_worker_id(*parts.at.time, *parts.at.chance);
+    made.boot_id = sqlite::boot_id();
+    if (made.pid == 0) made.pid = getpid();
+    if (made.started == 0) made.started = parts.at.clock.now();
+    made.dead = made.gone = false;
+    made.owned = 0;
+    try {
+      parts.at.write([&](transaction& in) {
+        made.last_seen = parts.at.clock.now();
+        // The same again, after a commit whose answer was lost.
+        rows row = in.run(
+            "INSERT INTO fermata.workers(worker, host, pid, build, folder, slot, boot_id, started, "
+            "last_seen) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) "
+            "ON CONFLICT (worker) DO UPDATE SET last_seen = excluded.last_seen RETURNING id",
+            params(made.id, std::string_view(made.host), made.pid, std::string_view(made.build),
+                   std::string_view(parts.folder().id), made.slot, std::string_view(made.boot_id),
+                   made.started, made.last_seen));
+        row.next();
+        made.row = row.integer(0);
+      });
+    } catch (...) {
+      parts.slots().give_back(made.slot);
+      throw;
+    }
+    parts.slots().keep(made.slot, made.row);
+    return made;
+  });
+}
+
+absl::Status postgres_store::renew(std::int64_t worker, std::int64_t until) {
+  return guarded<absl::Status>([&]() -> absl::Status {
+    journal_parts& parts = *parts_;
+    const bool known = parts.at.write([&](transaction& in) {
+      // What is left of it, by this host's clock; the server adds its own.
+      params given = now_of(parts);
+      given.add(worker).add(until == 0 ? 0 : until - parts.at.clock.boot_now());
+      given.add(until == 0 ? 1 : 0);
+      rows done =
+          in.run("UPDATE fermata.workers SET last_seen = " FERMATA_NOW
+                 ", lease_until = CASE WHEN $4 = 0 THEN " FERMATA_NOW
+                 " + $3 "
+                 "WHEN EXISTS(SELECT 1 FROM fermata.runs WHERE owner = $2) THEN lease_until END "
+                 "WHERE id = $2 AND NOT dead AND NOT gone",
+                 std::move(given));
+      return done.affected() != 0;
+    });
+    return known ? absl::OkStatus()
+                 : no_worker(worker, "isn't registered, was marked dead, or left");
+  });
+}
+
+absl::StatusOr<std::vector<worker_row>> postgres_store::rescue(std::int64_t me) {
+  using result = absl::StatusOr<std::vector<worker_row>>;
+  return guarded<result>([&]() -> result {
+    journal_parts& parts = *parts_;
+    std::vector<stored_worker> found =
+        parts.at.read([&](connection& db) { return unsettled(parts, db); });
+    std::vector<worker_row> dead;
+    for (stored_worker& worker : found) {
+      if (worker.row.row == me || !has_died(parts, worker)) continue;
+      // Looked at again under the lock: it may have renewed. It waits for appends of that worker under
+      // way; from here on no other can land.
+      const bool marked = parts.at.write([&](transaction& in) {
+        params given = now_of(parts);
+        given.add(worker.row.row);
+        rows row = in.run("SELECT " FERMATA_WORKER_COLUMNS
+                          " FROM fermata.workers w WHERE w.id = $2 AND NOT w.released AND "
+                          "NOT w.gone FOR UPDATE",
+                          std::move(given));
+        if (!row.next()) return false;
+        worker = read_worker(parts, row);
+        if (!has_died(parts, worker)) return false;
+        in.send("UPDATE fermata.workers SET dead = true, lease_until = NULL WHERE id = $1",
+                params(worker.row.row));
+        return true;
+      });
+      if (!marked) continue;
+      worker.row.dead = true;
+      worker.row.lease_until = 0;
+      dead.push_back(std::move(worker.row));
+    }
+    return dead;
+  });
+}
+
+absl::StatusOr<std::vector<run_id>> postgres_store::release_dead(std::int64_t worker) {
+  using result = absl::StatusOr<std::vector<run_id>>;
+  return guarded<result>([&]() -> result {
+    journal_parts& parts = *parts_;
+    std::optional<int> slot;
+    std::string folder;
+    std::vector<run_id> runs = parts.at.write([&](transaction& in) {
+      slot.reset();
+      rows dead = in.run(
+          "UPDATE fermata.workers SET released = true WHERE id = $1 AND dead AND NOT released "
+          "RETURNING slot, folder",
+          params(worker));
+      if (!dead.next()) return std::vector<run_id>{};
+      slot = static_cast<int>(dead.integer(0));
+      folder = dead.text(1);
+      return give_up(parts, in, worker, {});
+    });
+    if (!slot) return no_worker(worker, "isn't dead, or was released");
+    if (folder == parts.folder().id) parts.slots().clear(*slot);
+    if (!runs.empty()) parts.wake.committed(false);
+    return runs;
+  });
+}
+
+bool postgres_store::somebody_died(std::int64_t me) {
+  try {
+    return parts_->slots().any_abandoned(me);
+  } catch (const postgres::store_failure&) {
+    return false;
+  } catch (const sqlite::store_failure&) {
+    return false;
+  }
+}
+
+absl::Status postgres_store::release(std::int64_t worker, const std::vector<run_id>& runs) {
+  return guarded<absl::Status>([&]() -> absl::Status {
+    journal_parts& parts = *parts_;
+    std::vector<run_id> given;
+    const bool known = parts.at.write([&](transaction& in) {
+      if (!is_registered(in, worker)) return false;
+      given = give_up(parts, in, worker, runs);
+      return true;
+    });
+    if (!known) return no_worker(worker, "isn't registered");
+    if (!given.empty()) parts.wake.committed(false);
+    return absl::OkStatus();
+  });
+}
+
+absl::Status postgres_store::leave(std::int64_t worker) {
+  return guarded<absl::Status>([&]() -> absl::Status {
+    journal_parts& parts = *parts_;
+    std::optional<int> slot;
+    std::vector<run_id> given;
+    const bool known = parts.at.write([&](transaction& in) {
+      slot.reset();
+      given.clear();
+      rows row = in.run(
+          "SELECT slot, NOT dead AND NOT gone FROM fermata.workers WHERE id = $1 FOR NO KEY UPDATE",
+          params(worker));
+      if (!row.next()) return false;
+      if (row.integer(1) == 0) return true;
+      slot = static_cast<int>(row.integer(0));
+      given = give_up(parts, in, worker, {});
+      in.send("UPDATE fermata.workers SET gone = true, lease_until = NULL WHERE id = $1",
+              params(worker));
+      return true;
+    });
+    if (!known) return no_worker(worker, "isn't registered");
+    if (slot) parts.slots().give_back(*slot);
+    if (!given.empty()) parts.wake.committed(false);
+    return absl::OkStatus();
+  });
+}
+
+absl::Status postgres_store::put_serving(std::int64_t worker,
+                                         const std::vector<serving_row>& rows_given) {
+  return guarded<absl::Status>([&]() -> absl::Status {
+    const bool known = parts_->at.write([&](transaction& in) {
+      rows row = in.run("SELECT build FROM fermata.workers WHERE id = $1", params(worker));
+      if (!row.next()) return false;
+      const std::string build(row.text(0));
+      column kind(type::text), name(type::text), input_type(type::int8), input_shape(type::text),
+          result_shape(type::text), of_build(type::text);
+      // In the order of their keys: two that register at once wait for each other in one way only.
+      std::map<std::pair<std::string_view, std::string_view>, const serving_row*> all;
+      for (const serving_row& one : rows_given) all[{one.kind, one.name}] = &one;
+      for (const auto& [key, one] : all) {
+        kind.add(std::string_view(one->kind));
+        name.add(std::string_view(one->name));
+        input_type.add(static_cast<std::int64_t>(one->input_type));
+        input_shape.add(std::string_view(one->input_shape));
+        result_shape.add(std::string_view(one->result_shape));
+        of_build.add(std::string_view(one->build.empty() ? build : one->build));
+      }
+      // What those served who are gone; from now on this row is the last one of its name.
+      in.send(
+          "DELETE FROM fermata.serving s USING unnest($1::text[], $2::text[]) AS u(kind, name) "
+          "WHERE s.kind = u.kind AND s.name = u.name AND s.worker NOT IN "
+          "(SELECT id FROM fermata.workers WHERE NOT dead AND NOT gone)",
+          params(kind, name));
+      in.send(
+          "INSERT INTO fermata.serving(worker, kind, name, input_type, input_shape, result_shape, "
+          "build) SELECT $1, u.* FROM unnest($2::text[], $3::text[], $4::int8[], $5::text[], "
+          "$6::text[], $7::text[]) u "
+          "ON CONFLICT (kind, name, worker) DO UPDATE SET input_type = excluded.input_type, "
+          "input_shape = excluded.input_shape, result_shape = excluded.result_shape, "
+          "build = excluded.build",
+          params(worker, kind, name, input_type, input_shape, result_shape, of_build));
+      return true;
+    });
+    return known ? absl::OkStatus() : no_worker(worker, "isn't registered");
+  });
+}
+
+absl::Status postgres_store::put_heartbeat(const heartbeat_row& beat) {
+  return guarded<absl::Status>([&]() -> absl::Status {
+    parts_->at.write([&](transaction& in) {
+      params given(beat.run, std::string_view(beat.operation), beat.attempt, beat.at,
+                   std::string_view(beat.details.content_type.str()),
+                   static_cast<std::int64_t>(beat.details.type),
+                   postgres::payload_flags(beat.details));
+      given.add_bytes(beat.details.bytes);
+      in.send(
+          "INSERT INTO fermata.heartbeats(run, operation, attempt, at, content_type, type, flags, "
+          "details) SELECT r.run, $2, $3, $4, $5, $6, $7, $8 FROM fermata.runs r WHERE r.run = $1 "
+          "ON CONFLICT (run, operation) DO UPDATE SET attempt = excluded.attempt, "
+          "at = excluded.at, content_type = excluded.content_type, type = excluded.type, "
+          "flags = excluded.flags, details = excluded.details",
+          std::move(given));
+    });
+    return absl::OkStatus();
+  });
+}
+
+absl::Status postgres_store::put_logs(const std::vector<log_line>& lines) {
+  return guarded<absl::Status>([&]() -> absl::Status {
+    parts_->at.write([&](transaction& in) {
+      postgres::writes all(parts_->at.names);
+      for (const log_line& line : lines) all.log(line);
+      all.send(in, parts_->at.clock.now());
+    });
+    return absl::OkStatus();
+  });
+}
+
+absl::StatusOr<std::vector<worker_row>> postgres_store::workers() const {
+  using result = absl::StatusOr<std::vector<worker_row>>;
+  return guarded<result>([&]() -> result {
+    return parts_->at.read([&](connection& db) {
+      rows found = db.run("SELECT " FERMATA_WORKER_COLUMNS
+                          ", (SELECT count(*) FROM fermata.runs r WHERE r.owner = w.id AND "
+                          "r.owner <> 0) FROM fermata.workers w ORDER BY w.id",
+                          now_of(*parts_));
+      std::vector<worker_row> all;
+      while (found.next()) {
+        all.push_back(read_worker(*parts_, found).row);
+        all.back().owned = found.integer(14);
+      }
+      return all;
+    });
+  });
+}
+
+absl::StatusOr<std::vector<serving_row>> postgres_store::serving() const {
+  using result = absl::StatusOr<std::vector<serving_row>>;
+  return guarded<result>([&]() -> result {
+    return parts_->at.read([&](connection& db) {
+      rows found = db.run(
+          "WITH known AS (SELECT s.kind, s.name, s.input_type, s.input_shape, s.result_shape, "
+          "  s.build, s.worker AS id, w.worker, NOT w.dead AND NOT w.gone AS alive "
+          "  FROM fermata.serving s JOIN fermata.workers w ON w.id = s.worker) "
+          "SELECT kind, name, input_type, input_shape, result_shape, build, worker, alive FROM "
+          "known k "
+          "WHERE alive OR NOT EXISTS (SELECT 1 FROM known o WHERE o.kind = k.kind AND "
+          "  o.name = k.name AND o.id <> k.id AND (o.id > k.id OR o.alive)) "
+          "ORDER BY kind, name, id");
+      std::vector<serving_row> all;
+      while (found.next()) {
+        all.push_back({.kind = std::string(found.text(0)),
+                       .name = std::string(found.text(1)),
+                       .input_type = static_cast<std::uint64_t>(found.integer(2)),
+                       .input_shape = std::string(found.text(3)),
+                       .result_shape = std::string(found.text(4)),
+                       .build = std::string(found.text(5)),
+                       .worker = found.id<worker_id>(6),
+                       .alive = found.integer(7) != 0});
+      }
+      return all;
+    });
+  });
+}
+
+}  // namespace fermata::engine

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "engine/store/batch.hpp"
+#include "engine/store/postgres/interner.hpp"
+#include "engine/store/postgres/params.hpp"
+#include "engine/store/postgres/transaction.hpp"
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace fermata::engine::postgres {
+
+/// The columns of many events.
+class event_columns {
+ public:
+  void add(const interner& names, const run_id& run, const encoded_event& what);
+  bool empty() const noexcept { return run_.empty(); }
+  std::size_t size() const noexcept { return run_.size(); }
+  /// $1 … of an INSERT that reads them from `event_rows`.
+  params to_params() const;
+
+ private:
+  column run_{type::uuid}, position_{type::int8}, at_{type::int8}, epoch_{type::int8},
+      crc_{type::int8}, key_id_{type::int8}, name_{type::int8}, place_{type::int8},
+      content_type_{type::int8}, input_content_type_{type::int8}, kind_{type::int8},
+      flags_{type::int8}, codec_{type::int8}, operation_{type::text}, value_{type::bytes},
+      input_{type::bytes}, salt_{type::bytes}, digest_{type::bytes}, details_{type::bytes},
+      chain_{type::bytes};
+};
+
+/// What changes in a run's row; what is empty stays.
+struct row_change {
+  std::optional<std::int64_t> state, ended, owner, epoch, attention;
+  std::optional<std::string> error, waits, status, report;
+  std::string blocked_build;  // one that is added
+  bool unblocked = false;     // none is any more
+  run_id next_run;
+};
+
+/// A run's mark: it has something to do.
+struct ready_mark {
+  std::int64_t space = 0, owner = 0, queue = 0, priority = 0, since = 0;
+};
+
+/// Everything that a batch will write, by tables: each is one statement, however many rows. Within a
+/// table the order of keys is that of all batches, so that two can't wait for each other.
+class writes {
+ public:
+  explicit writes(const interner& names) : names_(&names) {}
+
+  // ---- events, runs ----
+  void event(const run_id& run, const encoded_event& what) { events_.add(*names_, run, what); }
+  void run(const start_request& request, const run_row& row, std::int64_t space);
+  row_change& change(const run_id& run) { return changes_[run]; }
+  void mark(const run_id& run, const ready_mark& how) { marks_[run] = how; }
+  void unmark(const run_id& run) { marks_[run].reset(); }
+
+  // ---- what belongs to runs ----
+  void remove_all_timers(const run_id& run);
+  void remove_timer(const run_id& run, const std::string& operation);
+  void set_timer(std::int64_t space, const timer_row& what);
+  void tag(const run_id& run, const std::string& key, const std::string& value) {
+    tags_[{run, key}] = value;
+  }
+  void publish(const run_id& run, const std::string& name, position_t position) {
+    published_[{run, name}] = position;
+  }
+  void log(const log_line& line) { logs_.push_back(line); }
+  void closing(const run_id& parent) { closing_.insert(parent); }
+
+  // ---- starts ----
+  void request(const start_request& what, std::int64_t space);
+  void remove_request(const run_id& run) { requests_removed_.add(run); }
+  void bind_key(std::int64_t space, const std::string& workflow, const std::string& key,
+                const chain_id& chain, std::uint64_t input_type, std::string_view digest);
+  void unbind_key(std::int64_t space, const std::string& workflow, const std::string& key);
+
+  // ---- messages ----
+  void message(const engine::message& what, std::string_view details);
+  void consume(const chain_id& chain, std::uint64_t seq);
+
+  // ---- workers ----
+  void lease(std::int64_t worker, time_us until) { lease_ = {worker, until}; }
+
+  /// Queues all statements. `now` goes into the rows' `updated`.
+  void send(transaction& to, time_us now);
+
+ private:
+  struct timer {
+    std::int64_t space = 0;
+    timer_row what;
+  };
+  struct bound {
+    chain_id chain;
+    std::int64_t input_type = 0;
+    std::string digest;
+  };
+  using key_name = std::tuple<std::int64_t, std::string, std::string>;  // space, key, workflow
+
+  void send_runs(transaction& to) const;
+  void send_changes(transaction& to, time_us now) const;
+  void send_marks(transaction& to) const;
+  void send_timers(transaction& to) const;
+  void send_small(transaction& to) const;
+  void send_requests(transaction& to) const;
+  void send_keys(transaction& to) const;
+  void send_messages(transaction& to) const;
+  void send_logs(transaction& to) const;
+
+  const interner* names_;
+  event_columns events_;
+  std::map<run_id, row_change> changes_;
+  std::map<run_id, std::optional<ready_mark>> marks_;
+  std::set<run_id> timers_gone_;  // all of a run
+  std::map<std::pair<run_id, std::string>, std::optional<timer>> timers_;
+  std::map<std::pair<run_id, std::string>, std::string> tags_;
+  std::map<std::pair<run_id, std::string>, position_t> published_;
+  std::set<run_id> closing_;
+  std::vector<log_line> logs_;
+  std::map<key_name, std::optional<bound>> keys_;
+  std::optional<std::pair<std::int64_t, time_us>> lease_;
+
+  struct run_columns {
+    column run{type::uuid}, requested{type::int8}, started{type::int8}, not_before{type::int8},
+        deadline{type::int8}, updated{type::int8}, owner{type::int8}, epoch{type::int8},
+        space{type::int8}, workflow{type::int8}, queue{type::int8}, build{type::int8},
+        priority{type::int8}, format_level{type::int8}, close_policy{type::int8}, state{type::int8},
+        ended{type::int8}, chain{type::uuid}, origin{type::uuid}, parent{type::uuid},
+        parent_chain{type::uuid}, parent_operation{type::text}, key{type::text},
+        traceparent{type::text}, error{type::text};
+  } runs_;
+  struct request_columns {
+    column space{type::int8}, queue{type::text}, priority{type::int8}, not_before{type::int8},
+        run{type::uuid}, workflow{type::text}, chain{type::uuid}, origin{type::uuid},
+        seed{type::bytes}, requested{type::int8}, not_after{type::int8}, deadline{type::int8},
+        key{type::text}, tags{type::text}, parent{type::uuid}, parent_chain{type::uuid},
+        parent_operation{type::text}, close_policy{type::int8}, traceparent{type::text},
+        previous_run{type::uuid}, previous_hash{type::bytes}, content_type{type::text},
+        input_type{type::int8}, input_flags{type::int8}, input{type::bytes};
+  } requests_;
+  column requests_removed_{type::uuid};
+  struct message_columns {
+    column chain{type::uuid}, seq{type::int8}, id{type::uuid}, kind{type::int8}, name{type::text},
+        operation{type::text}, accepted{type::int8}, sender{type::uuid}, content_type{type::text},
+        value_type{type::int8}, flags{type::int8}, value{type::bytes}, details{type::bytes};
+  } messages_;
+  column consumed_chain_{type::uuid}, consumed_seq_{type::int8};
+};
+
+/// `unnest(…) AS e(…)` of event_columns::to_params; the columns, in the table's order.
+extern const char* const event_rows;
+extern const char* const event_names;
+
+}  // namespace fermata::engine::postgres

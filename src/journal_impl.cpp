@@ -13,8 +13,9 @@ journal open(std::string_view address, open_options options) {
   detail::check_utf8("the namespace", options.ns);
   auto time = std::make_shared<engine::real_clock>();
   auto chance = std::make_shared<engine::real_random>();
-  auto store =
-      engine::open_store(address, {.create = options.create, .time = time, .chance = chance});
+  auto store = engine::open_store(
+      address,
+      {.create = options.create, .warn = std::move(options.warn), .time = time, .chance = chance});
   detail::raise(store.status());
   return journal(std::make_shared<detail::journal_impl>(std::move(*store), std::string(options.ns),
                                                         time, chance));

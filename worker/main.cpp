@@ -60,8 +60,20 @@ void open_journal(worker::impl& inside, const worker_line& line) {
   if (line.journal.empty() && inside.where()) return;
   if (line.journal.empty())
     throw error(codes::no_journal,
-                "the worker needs a journal: give --journal sqlite:FILE or set FERMATA_JOURNAL");
-  inside.open(fermata::open(line.journal, {.ns = inside.options().ns, .create = line.create}));
+                "the worker needs a journal: give --journal sqlite:FILE or "
+                "postgres://USER@HOST/DATABASE, or set FERMATA_JOURNAL");
+  for (;;) {
+    try {
+      return inside.open(fermata::open(
+          line.journal, {.ns = inside.options().ns,
+                         .create = line.create,
+                         .warn = [](std::string_view what) { say(level::warning, what); }}));
+    } catch (const error& why) {
+      // Whoever starts first, database or worker: it begins when both are there.
+      if (why.code() != codes::database_away.code) throw;
+      say(level::warning, fmt::format("waiting for the database: {}", why.what()));
+    }
+  }
 }
 
 bool is_missing_file(const error& why, const worker_line& line) {

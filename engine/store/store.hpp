@@ -189,8 +189,9 @@ struct open_options {
   bool migrate = false;  // an older schema is brought up to date (with a backup beside it)
   bool read_only = false;
   std::int64_t patience_ms = 10'000;  // how long calls wait for a database that is away
-  std::shared_ptr<clock> time;        // empty: the real one
-  std::shared_ptr<random> chance;     // empty: the real one
+  std::function<void(std::string_view)> warn = {};  // sentences for people; empty: standard error
+  std::shared_ptr<clock> time;                      // empty: the real one
+  std::shared_ptr<random> chance;                   // empty: the real one
 };
 
 /// "sqlite:orders.db", "postgres://orders@db/fermata", "memory:" (a new one each time), "memory:NAME" (shared within the process).

@@ -185,6 +185,45 @@ void check_workers(checkups& all, session& s) {
                          builds.size() > 1 ? fmt::format(", of {} builds", builds.size()) : "")});
 }
 
+void check_postgres(checkups& all, session& s) {
+  all.push_back({"server", verdict::well,
+                 "PostgreSQL " + one_value(s, "select current_setting('server_version')")});
+  const std::string waiting = one_value(
+      s,
+      "select string_agg(format('%s (%s, pid %s, for %s s)', usename, coalesce(nullif("
+      "application_name, ''), 'no name'), pid, extract(epoch from clock_timestamp() - "
+      "xact_start)::int8), ', ' order by xact_start) from pg_stat_activity where xact_start < "
+      "clock_timestamp() - interval '1 minute' and datname = current_database()");
+  if (waiting.empty() || waiting == "NULL")
+    all.push_back({"old transactions", verdict::well, "none is older than a minute"});
+  else
+    all.push_back(
+        {"old transactions", verdict::warning,
+         clean(waiting) + ": what was deleted since can't be cleaned up, and tables grow"});
+  const std::string used =
+      one_value(s,
+                "select format('%s of %s', count(*), current_setting('max_connections')) from "
+                "pg_stat_activity where backend_type = 'client backend'");
+  const std::string nearly = one_value(
+      s,
+      "select count(*) > current_setting('max_connections')::int8 * 0.9 from pg_stat_activity "
+      "where backend_type = 'client backend'");
+  all.push_back(
+      {"connections", nearly == "t" ? verdict::warning : verdict::well,
+       used + (nearly == "t" ? ": raise max_connections, or put a pgbouncer before it" : "")});
+  const std::string replicas = one_value(
+      s,
+      "select string_agg(format('%s %s, %s', application_name, state, sync_state), '; ') from "
+      "pg_stat_replication");
+  if (!replicas.empty() && replicas != "NULL")
+    all.push_back({"replicas", verdict::well,
+                   clean(replicas) +
+                       (replicas.find("sync") != std::string::npos &&
+                                replicas.find("async") == std::string::npos
+                            ? ""
+                            : "; what an asynchronous one hasn't got is lost with the primary")});
+}
+
 checkups examine(session& s) {
   checkups all;
   const std::string path = path_of(s.address());
@@ -217,6 +256,7 @@ checkups examine(session& s) {
     check_sqlite(all, s, openers);
     check_clock(all, s);
   }
+  if (info.kind == "postgres") check_postgres(all, s);
   check_workers(all, s);
   return all;
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "engine/store/postgres/schema.hpp"
 #include "engine/store/sqlite/schema.hpp"
 #include "engine/store/status.hpp"
 #include "worker/cli/command.hpp"
@@ -12,6 +13,8 @@
 namespace fermata::cli {
 
 namespace {
+
+bool is_postgres(const session& s) { return engine::postgres::is_postgres_address(s.address()); }
 
 /// The layout of a journal that is looked at without touching it; empty when it is older than ours
 /// and so can't be read, 0 when there is none.
@@ -28,9 +31,17 @@ std::optional<int> version_of(const std::string& address) {
 }
 
 int print_scripts(session& s) {
-  if (!s.address().starts_with("sqlite:"))
-    throw refusal(codes::bad_address, "only a sqlite: journal has a layout to print");
   const std::optional<int> now = version_of(s.address());
+  if (is_postgres(s)) {
+    const engine::postgres::address where = engine::postgres::parse_address(s.address());
+    if (now == engine::postgres::schema_version)
+      s.out() << fmt::format("-- nothing to do: the journal has schema {}\n", *now);
+    else
+      s.out() << engine::postgres::migration_sql(where, now.value_or(1));
+    return done;
+  }
+  if (!s.address().starts_with("sqlite:"))
+    throw refusal(codes::bad_address, "a journal in memory has no layout to print");
   std::int64_t printed = 0;
   for (const engine::sqlite::migration& one : engine::sqlite::migrations()) {
     if (now && one.version <= *now) continue;
@@ -42,14 +53,32 @@ int print_scripts(session& s) {
   return done;
 }
 
+int print_role(session& s, const std::string& role) {
+  if (!is_postgres(s))
+    throw refusal(codes::bad_address, "only a journal on Postgres has roles; this one is a file");
+  s.out() << engine::postgres::role_sql(engine::postgres::parse_address(s.address()), role);
+  return done;
+}
+
 }  // namespace
 
 action declare_migrate(CLI::App& flags) {
   const auto print = std::make_shared<bool>(false);
   flags.add_flag("--print", *print, "print the SQL that it would run, and change nothing");
-  return [print](session& s) -> int {
+  const auto role = std::make_shared<std::string>();
+  flags
+      .add_option("--print-role", *role,
+                  "print the SQL that lets this role work on a Postgres journal, and no more")
+      ->expected(0, 1)
+      ->default_str("fermata_worker")
+      ->type_name("ROLE");
+  return [print, role, &flags](session& s) -> int {
+    if (flags.count("--print-role") != 0)
+      return print_role(s, role->empty() ? "fermata_worker" : *role);
     if (*print) return print_scripts(s);
-    const bool was_old = s.address().starts_with("sqlite:") && !version_of(s.address());
+    const std::optional<int> before =
+        s.address().starts_with("memory:") ? std::optional<int>(1) : version_of(s.address());
+    const bool was_old = !before;
     const engine::store_info info = must(s.store().info());
     if (s.as_json()) {
       boost::json::object out = document("migration");
@@ -58,9 +87,11 @@ action declare_migrate(CLI::App& flags) {
       out["migrated"] = was_old;
       s.print(out);
     } else {
-      s.out() << fmt::format(
-          "{} has schema {}: {}\n", info.address, info.schema_version,
-          was_old ? "brought up to date, with a backup beside it" : "it was up to date");
+      s.out() << fmt::format("{} has schema {}: {}\n", info.address, info.schema_version,
+                             before == 0             ? "made just now"
+                             : !was_old              ? "it was up to date"
+                             : info.kind == "sqlite" ? "brought up to date, with a backup beside it"
+                                                     : "brought up to date");
     }
     return done;
   };

@@ -2,6 +2,7 @@
 #include "worker/cli/session.hpp"
 
 #include "engine/ports/real.hpp"
+#include "engine/store/postgres/address.hpp"
 #include "engine/utf8.hpp"
 #include "src/convert.hpp"
 #include "worker/cli/text.hpp"
@@ -16,6 +17,8 @@
 namespace fermata::cli {
 
 namespace {
+
+constexpr std::int64_t database_patience_ms = 5'000;  // somebody sits and waits
 
 output output_of(const std::string& text) {
   if (text == "table") return output::table;
@@ -71,9 +74,14 @@ engine::store& session::store() {
   time_ = std::make_shared<engine::real_clock>();
   chance_ = std::make_shared<engine::real_random>();
   engine::open_options options;
-  options.create = opening_ == opening::creating;
+  // A database is there already, so migrating it may begin with nothing.
+  options.create =
+      opening_ == opening::creating ||
+      (opening_ == opening::migrating && engine::postgres::is_postgres_address(address_));
   options.migrate = opening_ == opening::migrating;
   options.read_only = opening_ == opening::looking;
+  options.patience_ms = database_patience_ms;
+  options.warn = [](std::string_view) {};  // the error says it
   auto opened = engine::open_store(address_, options);
   check(opened.status());
   store_ = std::move(*opened);

@@ -116,6 +116,8 @@ void connection::connect(const address& where) {
   if (PQstatus(db_.get()) == CONNECTION_OK) return;
   std::string said = PQerrorMessage(db_.get());
   while (!said.empty() && said.back() == '\n') said.pop_back();
+  for (char& c : said)
+    if (c == '\n' || c == '\t') c = ' ';
   // Who we are or where doesn't change by waiting.
   const bool hopeless = said.find("authentication failed") != std::string::npos ||
                         said.find("no password supplied") != std::string::npos ||

@@ -101,9 +101,9 @@ void postgres_store::interrupt() { parts_->wake.bump(); }
 // ---- opening ----
 
 absl::StatusOr<std::shared_ptr<store>> open_postgres_store(std::string_view address,
-                                                           const open_options& options,
-                                                           postgres_warn say) {
+                                                           const open_options& options) {
   using result = absl::StatusOr<std::shared_ptr<store>>;
+  postgres::warn say = options.warn;
   if (!say)
     say = [](std::string_view sentence) {
       std::fprintf(stderr, "fermata: %.*s\n", static_cast<int>(sentence.size()), sentence.data());

@@ -3,7 +3,6 @@
 
 #include "engine/store/store.hpp"
 
-#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -84,14 +83,10 @@ class postgres_store final : public store {
   std::unique_ptr<postgres::journal_parts> parts_;  // set once; guards itself
 };
 
-/// Takes a sentence that people should read.
-using postgres_warn = std::function<void(std::string_view)>;
-
 /// Errors: FER-2001 bad address, 2002 no journal, 2003 a newer version's, 2005 an older schema, 2105
 /// the database isn't there, 2107 a right is missing, 2109 no folder for locks.
 absl::StatusOr<std::shared_ptr<store>> open_postgres_store(std::string_view address,
-                                                           const open_options& options = {},
-                                                           postgres_warn say = {});
+                                                           const open_options& options = {});
 
 /// Everything in the journal at this address is gone; for tests, which make many. The role must be a
 /// superuser: guards are passed over.

@@ -77,7 +77,8 @@ server::server(address where, const open_options& options, warn say)
       names(names_sql),
       spaces(spaces_sql),
       say(std::move(say)),
-      patience_us_(options.patience_ms * 1'000) {}
+      patience_us_(options.patience_ms * 1'000),
+      read_only_(options.read_only) {}
 
 server::~server() = default;
 
@@ -102,7 +103,7 @@ std::int64_t server::next_mark(time_us now) {
 
 /// Who answers here may be another than the last time. Throws when it isn't to be written to.
 void server::meet(const identity& who) {
-  if (who.in_recovery || who.read_only)
+  if (!read_only_ && (who.in_recovery || who.read_only))
     fail(absl::StatusCode::kUnavailable, "FER-2105",
          fmt::format("{} is {}: nothing can be written there; waiting for the primary", where.text,
                      who.in_recovery ? "a replica" : "read-only"),
@@ -121,7 +122,7 @@ void server::meet(const identity& who) {
          fmt::format("at {} another database answers than before; restart what should work on it",
                      where.text));
   // Timelines are hexadecimal, of one length.
-  if (who.timeline < known_->timeline)
+  if (!who.in_recovery && who.timeline < known_->timeline)
     fail(absl::StatusCode::kUnavailable, "FER-2105",
          fmt::format("{} was the primary before another was promoted (timeline {} after {}): "
                      "nothing is written there",

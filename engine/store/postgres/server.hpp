@@ -136,6 +136,7 @@ class server {
   void meet(const identity& who);
 
   const std::int64_t patience_us_;
+  const bool read_only_;  // a replica will do
   std::atomic<std::int64_t> last_mark_ = 0;
   mutable std::mutex mutex_;
   std::mutex connecting_;  // one at a time: a server that comes back isn't stormed

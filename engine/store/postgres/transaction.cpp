@@ -10,18 +10,19 @@ namespace fermata::engine::postgres {
 namespace {
 
 constexpr const char* begin_sql = "BEGIN";
-// An asynchronous commit may be lost: a role's or a pool's default must not bring one about.
 constexpr const char* who_sql =
     "SELECT pg_current_xact_id(), (extract(epoch FROM clock_timestamp()) * 1000000)::int8";
-constexpr const char* who_and_durable_sql =
+constexpr const char* who_and_settings_sql =
     "SELECT pg_current_xact_id(), (extract(epoch FROM clock_timestamp()) * 1000000)::int8, "
-    "set_config('synchronous_commit', 'on', true), "
-    "set_config('idle_in_transaction_session_timeout', '10s', true)";
+    "set_config('synchronous_commit', 'on', true), set_config('enable_seqscan', 'off', true), "
+    "set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true), "
+    "set_config('jit', 'off', true), set_config('idle_in_transaction_session_timeout', '10s', true)";
 constexpr const char* commit_sql = "COMMIT";
 
-bool durable(const connection& db) {
+/// Behind a pool the session isn't ours: what the others have set for good goes with each transaction.
+bool has_settings(const connection& db) {
   const std::string& how = db.server().synchronous_commit;
-  return how == "on" || how == "remote_apply";
+  return !db.server().pooled && (how == "on" || how == "remote_apply");
 }
 
 }  // namespace
@@ -33,7 +34,7 @@ void transaction::begin() {
   if (std::exchange(begun_, true)) return;
   asked_ = clock_.boot_now();
   db_.send(begin_sql);
-  db_.send(durable(db_) ? who_sql : who_and_durable_sql);
+  db_.send(has_settings(db_) ? who_sql : who_and_settings_sql);
 }
 
 void transaction::send(const char* sql, params&& given) {

@@ -18,8 +18,8 @@ constexpr std::int64_t timers_looked_at_most = 4'096;
 
 // What nobody's run must be so that this worker takes it: $2 its workflows, $3 its build, $4 whether
 // only that build's, $5 runs it doesn't want now, $6 the highest format level it reads.
-#define FERMATA_MAY_TAKE                                                               \
-  "r.state < 3 AND r.format_level <= $6 AND r.run <> ALL($5) AND (r.attention = 0 OR " \
+#define FERMATA_MAY_TAKE                                                                   \
+  "r.state + 0 < 3 AND r.format_level <= $6 AND r.run <> ALL($5) AND (r.attention = 0 OR " \
   "(r.attention = 1 AND strpos(E'\\n' || r.blocked_builds, E'\\n' || $3 || E'\\n') = 0))"
 #define FERMATA_MAY_TAKE_OVER \
   FERMATA_MAY_TAKE            \

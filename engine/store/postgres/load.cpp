@@ -22,9 +22,13 @@ constexpr const char* fence_sql =
 constexpr const char* lock_requests_sql =
     "SELECT run FROM fermata.start_requests WHERE run = ANY($1) OR chain = ANY($1) "
     "ORDER BY run FOR NO KEY UPDATE";
-constexpr const char* lock_runs_sql =
-    "SELECT run FROM fermata.runs WHERE (run = ANY($1) OR chain = ANY($2)) AND state < 3 "
-    "ORDER BY run FOR NO KEY UPDATE";
+// $1 are runs, $2 chains whose open run is meant, too; mostly that is the first one, which is in $1.
+// "state + 0": an index of open runs is no way to a run whose id is known.
+#define FERMATA_RUNS_MEANT                                                                \
+  "ANY(array_cat($1, ARRAY(SELECT c.run FROM fermata.runs c WHERE c.chain = ANY($2) AND " \
+  "c.state + 0 < 3)))"
+constexpr const char* lock_runs_sql = "SELECT run FROM fermata.runs WHERE run = " FERMATA_RUNS_MEANT
+                                      " AND state + 0 < 3 ORDER BY run FOR NO KEY UPDATE";
 constexpr const char* put_keys_sql =
     "INSERT INTO fermata.keys(space, key, workflow, chain, input_type, input_digest) "
     "SELECT * FROM unnest($1::int8[], $2::text[], $3::text[], $4::uuid[], $5::int8[], $6::bytea[]) "
@@ -42,7 +46,7 @@ constexpr const char* read_runs_sql =
     "LEFT JOIN LATERAL (SELECT e.position, e.chain FROM fermata.events e WHERE e.run = r.run "
     "  ORDER BY e.position DESC LIMIT 1) h ON true "
     "LEFT JOIN fermata.ready m ON m.run = r.run "
-    "WHERE r.run = ANY($1) OR (r.chain = ANY($2) AND r.state < 3)";
+    "WHERE r.run = " FERMATA_RUNS_MEANT;
 // Counted as far as $2 says, unless the inbox may be full.
 constexpr const char* read_chains_sql =
     "SELECT c.chain, r.run, r.state, q.run, i.last, CASE WHEN i.last IS NULL THEN 0 ELSE "
@@ -72,7 +76,7 @@ constexpr const char* read_existing_sql =
 constexpr const char* read_parents_sql =
     "SELECT u.run FROM unnest($1::uuid[], $2::uuid[]) AS u(run, chain) WHERE "
     "EXISTS(SELECT 1 FROM fermata.runs c WHERE c.parent IS NOT NULL AND "
-    "  coalesce(c.parent_chain, c.parent) IN (u.run, u.chain) AND c.state < 3 AND "
+    "  coalesce(c.parent_chain, c.parent) IN (u.run, u.chain) AND c.state + 0 < 3 AND "
     "  c.close_policy <> 2) OR "
     "EXISTS(SELECT 1 FROM fermata.start_requests c WHERE c.parent IS NOT NULL AND "
     "  coalesce(c.parent_chain, c.parent) IN (u.run, u.chain) AND c.close_policy <> 2)";
@@ -80,11 +84,12 @@ constexpr const char* read_parents_sql =
 // An event lands where its predecessor is the last. The
 // predecessor and the owner are asked for by scalar subqueries, which never become a join over the
 // whole table: without statistics that took four times as long (bench/README.md).
-#define FERMATA_AFTER_PREDECESSOR                                                               \
-  "(SELECT p.chain FROM fermata.events p WHERE p.run = a.run AND p.position = a.position - 1) " \
-  "  = a.after AND "                                                                            \
-  "(SELECT r.epoch FROM fermata.runs r WHERE r.run = a.run AND r.owner = $23 AND r.state < 3) " \
-  "  = a.owned AND (SELECT true FROM fermata.workers w WHERE w.id = $23 AND NOT w.dead "        \
+#define FERMATA_AFTER_PREDECESSOR                                                                \
+  "(SELECT p.chain FROM fermata.events p WHERE p.run = a.run AND p.position = a.position - 1) "  \
+  "  = a.after AND "                                                                             \
+  "(SELECT r.epoch FROM fermata.runs r WHERE r.run = a.run AND r.owner = $23 AND r.state + 0 < " \
+  "3) "                                                                                          \
+  "  = a.owned AND (SELECT true FROM fermata.workers w WHERE w.id = $23 AND NOT w.dead "         \
   "  AND NOT w.gone)"
 constexpr const char* append_sql =
     "INSERT INTO fermata.events(run, position, at, epoch, crc, key_id, name, place, content_type, "

@@ -34,6 +34,7 @@ class transactor {
   /// Runs `body` in one transaction that also stores what it returned (any bytes) in
   /// `fermata_receipts(origin, operation, outcome, primary key (origin, operation))`. When there
   /// is an outcome already, returns that and runs nothing; so does the loser when two overlap.
+  /// May run `body` again after its transaction was rolled back for the database's own reasons.
   /// Throws: what `body` throws, after rolling back.
   virtual std::string commit(std::string_view origin, std::string_view operation,
                              const std::function<std::string(Handle&)>& body) = 0;

@@ -133,7 +133,7 @@ SERVES = {
         (in_worker("k.serve(reserve, films, [](int&, const order&) { return hold{}; })"),
          "a transactional step is served by a function of the database handle"),
     "connects a database of another kind":
-        ("struct pg_conn; " + in_worker(
+        (in_worker(
             'constexpr fermata::database<pg_conn> d{"d"}; '
             'k.connect(d, fermata::sqlite_database("x.db"))'), "no matching"),
     "copies a worker": ("void m(fermata::worker& k) { fermata::worker j = k; }", "deleted"),
@@ -209,6 +209,10 @@ PASSES = {
                   "k.serve(uncount, films, [](sqlite3&) {}); "
                   'k.connect(films, fermata::sqlite_database("f.db")); '
                   "k.connect(films, fermata::journal_tables())"),
+    "connects a Postgres database":
+        in_worker('constexpr fermata::database<pg_conn> d{"d"}; '
+                  "k.serve(reserve, d, [](pg_conn&, const order& o) { return hold{o.id}; }); "
+                  'k.connect(d, fermata::postgres_database("postgres://h/d", {.connections = 4}))'),
     "serves with and without context":
         in_worker("k.serve(count, [] { return 1; }); "
                   "k.serve(count, [](fermata::step_context& s) { return s.attempt(); }); "

@@ -2,6 +2,7 @@
 #pragma once
 // What every program of run.py begins with; compiled once.
 #include <fermata/fermata.hpp>
+#include <fermata/postgres.hpp>
 #include <fermata/protobuf.hpp>
 #include <fermata/sqlite.hpp>
 #include <fermata/testing.hpp>

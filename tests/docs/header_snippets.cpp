@@ -4,11 +4,13 @@
 #include <fermata/asio.hpp>
 #include <fermata/fermata.hpp>
 #include <fermata/module.hpp>
+#include <fermata/postgres.hpp>
 #include <fermata/scope.hpp>
 #include <fermata/sqlite.hpp>
 #include <fermata/testing.hpp>
 
 #include <doctest/doctest.h>
+#include <libpq-fe.h>
 
 using namespace std::chrono_literals;
 
@@ -184,6 +186,24 @@ TEST_CASE("a database is connected by its name, beside the journal or in it") {
   worker.connect(films, fermata::journal_tables());              // tables in the journal's file
   // [sqlite.hpp] end
   CHECK(index_db.name() == "index");
+}
+
+struct film { std::string title; };
+BOOST_DESCRIBE_STRUCT(film, (), (title))
+constexpr fermata::step<void(film)> add_film{"add_film"};
+static void insert(PGconn& db, const film& f) {
+  const char* title = f.title.c_str();
+  PQclear(PQexecParams(&db, "INSERT INTO film VALUES ($1)", 1, nullptr, &title, nullptr, nullptr, 0));
+}
+
+TEST_CASE("a database of Postgres is connected alike") {
+  fermata::worker worker;
+  // [postgres.hpp]
+  constexpr fermata::database<PGconn> films{"films"};
+  worker.connect(films, fermata::postgres_database("postgres://films@db/films"));
+  worker.serve(add_film, films, [](PGconn& db, const film& f) { insert(db, f); });
+  // [postgres.hpp] end
+  CHECK(films.name() == "films");
 }
 
 TEST_CASE("names are what they say") {

@@ -30,7 +30,7 @@ said=$("$fresh/build/stranger")
 echo "$said"
 [[ $said =~ ^fermata\ [0-9]+\.[0-9]+\.[0-9]+$ ]]
 
-if grep -rE '^ *# *include.*(google/protobuf|absl/|sqlite3\.h|libpq-fe\.h)' "$fresh/prefix/include"; then
+if grep -rE '^ *# *include.*(google/protobuf|absl/|sqlite3\.h|libpq-)' "$fresh/prefix/include"; then
   fail "the public headers above include what a user must never see"
 fi
 
@@ -42,7 +42,7 @@ grep -q ' U fermata::worker::port() const' "$fresh/symbols" ||
 if grep -E ' [TtBbDd] fermata::(engine|runtime)::' "$fresh/symbols"; then
   fail "the module has the parts above of the library in itself"
 fi
-if readelf -d "$module" | grep -E 'NEEDED.*(sqlite|protobuf|absl|fmt|crypto|zstd)'; then
+if readelf -d "$module" | grep -E 'NEEDED.*(sqlite|libpq|protobuf|absl|fmt|crypto|zstd)'; then
   fail "the module needs the libraries above, which are its host's business"
 fi
 

@@ -60,6 +60,11 @@ BANNED = [
     ("layer", "engine/replay/a.cpp", CPP + "#include <mutex>\n", 2, "is banned"),
     ("layer", "src/a.cpp", CPP + '#include "worker/a.hpp"\n', 2, "is banned"),
     ("layer", "src/a.cpp", CPP + "#include <sqlite3.h>\n", 2, "is banned"),
+    ("layer", "src/a.cpp", CPP + "#include <libpq-fe.h>\n", 2, "is banned"),
+    ("layer", "src/sqlite_a.cpp", CPP + "#include <libpq-events.h>\n", 2, "is banned"),
+    ("layer", "src/postgres_a.cpp", CPP + "#include <sqlite3.h>\n", 2, "is banned"),
+    ("layer", "engine/store/sqlite/a.cpp", CPP + "#include <libpq-fe.h>\n", 2, "is banned"),
+    ("layer", "include/fermata/a.hpp", HPP + "#include <libpq-events.h>\n", 3, "is banned"),
     ("layer", "worker/a.cpp", CPP + "#include <libpq-fe.h>\n", 2, "is banned"),
     ("layer", "examples/a.cpp", CPP + '#include "engine/a.hpp"\n', 2, "as a user does"),
     ("licence", "engine/a.cpp", "int a;\n", 1, "a source without its licence is banned"),
@@ -144,7 +149,11 @@ ALLOWED = [
     ("engine/a.cpp", CPP + "// Never system_clock::now() here.\nconst char* a = \"std::endl\";\n"),
     ("engine/ports/a.cpp", CPP + "auto a = std::chrono::system_clock::now();\n"),
     ("engine/store/sqlite/a.cpp", CPP + "#include <sqlite3.h>\n"),
-    ("src/sqlite.cpp", CPP + "#include <sqlite3.h>\n"),
+    ("src/sqlite_a.cpp", CPP + "#include <sqlite3.h>\n"),
+    ("src/postgres_a.cpp", CPP + "#include <libpq-fe.h>\n#include <libpq-events.h>\n"),
+    ("engine/store/postgres/a.cpp", CPP + "#include <libpq-fe.h>\n"),
+    ("tests/a.cpp", CPP + "#include <libpq-fe.h>\n"),
+    ("bench/a.cpp", CPP + "#include <libpq-fe.h>\n"),
     ("examples/a.cpp", CPP + "#include <sqlite3.h>\n"),
     ("include/fermata/asio.hpp", HPP + "#include <boost/asio.hpp>\n"),
     ("include/fermata/a.hpp", HPP + "using namespace std::chrono_literals;\n"),
@@ -165,11 +174,11 @@ class CheckTest(unittest.TestCase):
         self.addCleanup(self.folder.cleanup)
         self.root = pathlib.Path(self.folder.name)
         subprocess.run(["git", "init", "-q", str(self.root)], check=True)
-        listed = {"engine": "a.cpp ports/a.cpp store/sqlite/a.cpp replay/a.cpp", "worker": "a.cpp"}
-        listed |= {"src": "a.cpp sqlite.cpp", "include": "fermata/a.hpp fermata/asio.hpp"}
+        listed = {"engine": "a.cpp ports/a.cpp replay/a.cpp store/sqlite/a.cpp store/postgres/a.cpp", "worker": "a.cpp"}
+        listed |= {"src": "a.cpp sqlite_a.cpp postgres_a.cpp", "include": "fermata/a.hpp fermata/asio.hpp"}
         for top, sources in listed.items():
             self.write(f"{top}/CMakeLists.txt", PY + f"target_sources({sources})\n")
-        for top in ["docs", "tests", "examples", "scripts", "cmake", *listed]:
+        for top in ["docs", "tests", "bench", "examples", "scripts", "cmake", *listed]:
             self.write(f"{top}/README.md", f"# {top}\n")
 
     def write(self, path, text):

@@ -124,8 +124,8 @@ def includes(file):
         yield number, path
 
 
-_LEAKS = r"google/protobuf/|absl/|fmt/|openssl/|zstd\.h|sqlite3\.h|libpq-fe\.h|.*\.pb\.h"
-_NO_SQLITE, _NO_PQ = r"sqlite3\.h", r"libpq-fe\.h"
+_LEAKS = r"google/protobuf/|absl/|fmt/|openssl/|zstd\.h|sqlite3\.h|libpq-(fe|events)\.h|.*\.pb\.h"
+_NO_SQLITE, _NO_PQ = r"sqlite3\.h", r"libpq-(fe|events)\.h"
 _STD_ONLY = "the standard library, Boost.JSON or Boost.Describe"
 _WORLD = r"engine/(store/(store\.|sqlite|postgres|memory)|ports/)"
 _STORE = "the store's contract (engine/store/store.hpp)"
@@ -140,11 +140,11 @@ _LAYERS = [
     (r"engine/", r"$^", r"coroutine$", "the replay machine: engine has no coroutines"),
     (r"engine/replay/", r"$^", r"(thread|mutex|condition_variable)$", "events in, commands out"),
     (r"engine/replay/", r"$^", _WORLD, "events in, commands out"),
-    (r"engine/", r"engine/store/sqlite", _NO_SQLITE, _STORE),
-    (r"engine/", r"engine/store/postgres", _NO_PQ, _STORE),
+    (r"engine/", r"engine/store/sqlite/", _NO_SQLITE, _STORE),
+    (r"engine/", r"engine/store/postgres/", _NO_PQ, _STORE),
     (r"src/", r"$^", r"worker/", "detail::engine_port: src knows no worker"),
-    (r"src/", r"src/sqlite", _NO_SQLITE, _STORE),
-    (r"src/", r"src/postgres", _NO_PQ, _STORE),
+    (r"src/", r"src/sqlite_", _NO_SQLITE, _STORE),
+    (r"src/", r"src/postgres_", _NO_PQ, _STORE),
     (r"src/", r"src/(ai/|http)", r"boost/asio", "worker/, which owns sockets and threads"),
     (r"worker/", r"$^", _NO_SQLITE + "|" + _NO_PQ, _STORE),
     (r"examples/", r"$^", r"(engine|src|worker)/", "<fermata/fermata.hpp>, as a user does"),

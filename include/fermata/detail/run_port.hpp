@@ -46,8 +46,9 @@ enum class op_kind : std::uint8_t {
   branch  // not recorded: replay makes it anew
 };
 
-/// What user code gave as a lambda for `run` or `transaction`; runs at most once per attempt. It
-/// may refer to locals of the frame: while it runs, the frame is pinned, not evicted.
+/// What user code gave as a lambda for `run` or `transaction`; runs once per attempt, a
+/// transaction's again when its database rolled back by itself. It may refer to locals of the frame:
+/// while it runs, the frame is pinned, not evicted.
 class local_body {
  public:
   virtual ~local_body() = default;

@@ -36,6 +36,9 @@ void journal_file::begin(guards guarded_by) {
          where.path + " was opened for reading only");
   db_->fire_triggers(guarded_by == guards::on);
   db_->sql("BEGIN IMMEDIATE").run();
+  // Once we have committed nobody could tell: a foreign commit is told of together with ours.
+  begun_ = log_of(db_->handle());
+  follows_foreign_ = wake.follows_foreign(begun_);
   try {
     refresh_after_others();
   } catch (...) {
@@ -65,17 +68,17 @@ void journal_file::refuse_newer_schema() {
 }
 
 void journal_file::end(turn& turn) {
-  wake.count_commit();
   failpoint("sqlite.in_transaction");
   db_->sql("COMMIT").run();
   failpoint("sqlite.committed");
+  wake.committed(begun_, db_->handle());
   db_->names.committed();
   db_->places.committed();
   db_->spaces.committed();
   handed_.committed();
   last_mark_ = turn.mark;
   latest_.store(std::max(latest_.load(), turn.latest));
-  if (turn.woke)
+  if (turn.woke || follows_foreign_)
     wake.bump();
   else if (turn.ended)
     wake.bump_for_ends();

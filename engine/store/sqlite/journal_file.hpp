@@ -102,6 +102,8 @@ class journal_file {
   heads heads_;
   handed_timers handed_;
   std::int64_t seen_version_ = 0;  // PRAGMA data_version
+  log_state begun_;                // of the open transaction
+  bool follows_foreign_ = false;
   std::int64_t last_mark_ = 0;
   int wal_pages_ = 0;                        // in the log after the last commit
   int checkpoint_at_ = first_checkpoint_at;  // pages at which the next one is due

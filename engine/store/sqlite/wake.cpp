@@ -5,6 +5,7 @@
 #include "engine/store/sqlite/futex.hpp"
 
 #include <poll.h>
+#include <sqlite3.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <unistd.h>
@@ -59,13 +60,28 @@ bool touched(int inotify, const std::string& database) {
   }
 }
 
+std::uint32_t counter_of(sqlite3* db) {
+  constexpr int region_bytes = 32'768;
+  constexpr std::size_t counter_at = 8;
+  sqlite3_file* file = nullptr;
+  volatile void* header = nullptr;
+  sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+  if (file == nullptr || file->pMethods == nullptr || file->pMethods->iVersion < 2) return 0;
+  if (file->pMethods->xShmMap(file, 0, region_bytes, 0, &header) != SQLITE_OK) return 0;
+  if (header == nullptr) return 0;
+  const volatile auto* bytes = static_cast<const volatile unsigned char*>(header);
+  return *reinterpret_cast<const volatile std::uint32_t*>(bytes + counter_at);
+}
+
 }  // namespace
+
+log_state log_of(sqlite3* db) { return {counter_of(db), sqlite3_total_changes(db)}; }
 
 struct wake_file::page {
   std::atomic<std::uint32_t> count;
   std::atomic<std::uint32_t>
-      waiters;  // a hint: a killed waiter stays in it, and costs a system call
-  std::atomic<std::uint32_t> commits;
+      waiters;                       // a hint: a killed waiter stays in it, and costs a system call
+  std::atomic<std::uint32_t> known;  // the log's counter: all commits up to it were told of
 };
 
 wake_file::wake_file(const std::string& journal)
@@ -96,7 +112,16 @@ void wake_file::bump_for_ends() {
   bump();
 }
 
-void wake_file::count_commit() { page_->commits.fetch_add(1); }
+bool wake_file::follows_foreign(const log_state& begun) const {
+  return page_->known.load() != begun.counter;
+}
+
+void wake_file::committed(const log_state& begun, sqlite3* by) {
+  // Another program may have committed since: only our own step is known.
+  const log_state now = log_of(by);
+  const bool wrote = now.counter != begun.counter && now.changes != begun.changes;
+  page_->known.store(begun.counter + (wrote ? 1 : 0));
+}
 
 void wake_file::wait(std::uint32_t seen, std::int64_t timeout_us) {
   std::call_once(watching_, [this] { watcher_ = std::thread([this] { watch(); }); });
@@ -106,15 +131,14 @@ void wake_file::wait(std::uint32_t seen, std::int64_t timeout_us) {
   page_->waiters.fetch_sub(1);
 }
 
-bool wake_file::foreign_commit(connection& db) {
-  // A commit of ours between the two reads tells nothing: it is asked again later.
-  const std::uint32_t commits = page_->commits.load();
-  const std::int64_t version = db.pragma("PRAGMA data_version");
-  if (page_->commits.load() != commits) return false;
-  const bool foreign = version != seen_version_ && commits == seen_commits_;
-  seen_version_ = version;
-  seen_commits_ = commits;
-  return foreign;
+/// One process tells of it for all. A commit of ours is known a moment after it is there: a second
+/// look keeps it from being told of twice, mostly.
+bool wake_file::foreign_commit(sqlite3* db) {
+  if (page_->known.load() == counter_of(db)) return false;
+  stopped(stop_, -1, 1);
+  std::uint32_t known = page_->known.load();
+  const std::uint32_t counter = counter_of(db);
+  return counter != known && page_->known.compare_exchange_strong(known, counter);
 }
 
 /// Without this thread everything works, only later: so it doesn't complain, it tries again.
@@ -133,16 +157,17 @@ void wake_file::watch_commits() {
   if (folder.empty()) folder = ".";
   if (inotify_add_watch(inotify.get(), folder.c_str(), IN_MODIFY) < 0) return;
   connection db(journal_, {.read_only = true});
-  foreign_commit(db);
+  db.pragma("PRAGMA schema_version");
+  if (foreign_commit(db.handle())) bump();
   const std::string name = std::filesystem::path(journal_).filename().string();
   while (!stopped(stop_, inotify.get(), -1)) {
     if (!touched(inotify.get(), name)) continue;
     for (const int look : looks_ms) {
       if (stopped(stop_, -1, look)) return;
-      if (foreign_commit(db)) bump();
+      if (foreign_commit(db.handle())) bump();
     }
     touched(inotify.get(), name);
-    if (foreign_commit(db)) bump();
+    if (foreign_commit(db.handle())) bump();
   }
 }
 

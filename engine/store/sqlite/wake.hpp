@@ -13,6 +13,15 @@
 
 namespace fermata::engine::sqlite {
 
+/// Where a database's log stands: a counter that each commit raises, whoever made it (iChange in the
+/// header of SQLite's wal-index, walformat.html §2.1.1), and what this connection has changed so far.
+/// Costs no statement. The database must keep a log, and the connection must have read something.
+struct log_state {
+  std::uint32_t counter = 0;
+  int changes = 0;
+};
+log_state log_of(sqlite3* db);
+
 /// `<journal>-wake`: a counter that all processes of a journal map, and sleep on. Correctness never
 /// needs it: who missed a wake-up polls.
 /// Threads: any.
@@ -32,15 +41,17 @@ class wake_file {
   /// thread watches for commits of programs that don't know this file.
   void wait(std::uint32_t seen, std::int64_t timeout_us);
 
-  /// Counts a commit of our own, of whatever process: what `PRAGMA data_version` shows beyond these
-  /// is foreign. Called under the lock file, right before COMMIT.
-  void count_commit();
+  /// In a write transaction of ours, at its beginning: did a foreign commit come before it, of which
+  /// nobody has told the others yet? Who is told so bumps after its own commit.
+  bool follows_foreign(const log_state& begun) const;
+  /// Right after COMMIT, under the lock file: this one was ours, what comes behind it may be foreign.
+  void committed(const log_state& begun, sqlite3* by);
 
  private:
   struct page;
   void watch();
   void watch_commits();
-  bool foreign_commit(connection& db);
+  bool foreign_commit(sqlite3* db);
 
   // Set once.
   std::string journal_;
@@ -53,10 +64,6 @@ class wake_file {
   std::once_flag watching_;
   std::thread watcher_;
   int stop_ = -1;  // eventfd: the watcher ends
-
-  // Touched only by the watcher.
-  std::int64_t seen_version_ = 0;
-  std::uint32_t seen_commits_ = 0;
 };
 
 }  // namespace fermata::engine::sqlite

@@ -74,6 +74,37 @@ TEST_CASE("a commit of a program that doesn't know our files ends a wait") {
   await(program);
 }
 
+TEST_CASE("a foreign commit right beside commits of ours ends a wait, too") {
+  place here;
+  auto journal = *open_store(here.address());
+  const auto me = journal->register_worker({.host = "here", .build = "build-1"});
+  REQUIRE(me.ok());
+  foreign other(here.file());
+  REQUIRE(other.run("CREATE TABLE users(id INTEGER)").empty());
+  const auto ours = [&] {  // which concerns nobody else
+    return journal->put_serving(me->row, {{.kind = "step", .name = "pay", .worker = me->id}}).ok();
+  };
+  journal->wait(journal->wake_count(), 1'000);  // begins to watch
+
+  for (int round = 0; round < 20; ++round) {
+    for (int quiet = 0; quiet < 3;) {  // what was before has been told of
+      const std::uint32_t now = journal->wake_count();
+      journal->wait(now, 50'000);
+      quiet = journal->wake_count() == now ? quiet + 1 : 0;
+    }
+    REQUIRE(ours());
+    const std::uint32_t seen = journal->wake_count();
+    const auto began = steady_clock::now();
+    REQUIRE(other.run("INSERT INTO users VALUES (1)").empty());
+    if (round % 2 == 0) REQUIRE(ours());
+
+    journal->wait(seen, long_wait_us);
+
+    CHECK(journal->wake_count() != seen);
+    CHECK(returned_early(began));
+  }
+}
+
 TEST_CASE("an interrupt that comes before the wait isn't lost") {
   place here;
   auto journal = *open_store(here.address());

@@ -14,6 +14,8 @@
 
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
+#include <filesystem>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -343,4 +345,47 @@ TEST_CASE(
   CHECK(bodies == 2);
   CHECK(db.counted() == "7");
   CHECK(db.receipts() == "2");
+}
+
+TEST_CASE("a worker killed between a step's commit and its event leaves the outcome to the next") {
+  const fresh_database db;
+  std::string folder = (std::filesystem::temp_directory_path() / "fermata_pg_XXXXXX").string();
+  REQUIRE(mkdtemp(folder.data()) != nullptr);
+  const std::string address = "sqlite:" + folder + "/journal.db";
+  const std::string run = fermata::client(fermata::open(address)).start(charge_twice, 3).id();
+  int bodies = 0;
+  const auto work = [&](bool dies) {
+    fermata::journal journal = fermata::open(address);
+    fermata::worker worker(journal);
+    worker.connect(films_db, fermata::postgres_database(db.address()));
+    worker.serve(charge_once, films_db, [&](PGconn& on, int by) {
+      ++bodies;
+      if (dies) PQregisterEventProc(&on, die_at_commit, "test", nullptr);
+      for (int i = 0; i < by; ++i) count_up(on);
+      return by;
+    });
+    worker.serve(charge_twice, charge);
+    std::thread working([&] { worker.run(); });
+    const fermata::run<int> waited(journal, run);
+    const int result = waited.result(60s);
+    worker.stop();
+    working.join();
+    return result;
+  };
+
+  const pid_t child = fork();
+  if (child == 0) {
+    work(true);
+    _exit(0);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  REQUIRE(WIFSIGNALED(status));
+  CHECK(db.counted() == "3");
+
+  // It had one attempt, and that crashed; but its effects are there, so it is asked again.
+  CHECK(work(false) == 6);
+  CHECK(bodies == 0);
+  CHECK(db.counted() == "6");
+  std::filesystem::remove_all(folder);
 }

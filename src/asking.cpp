@@ -7,6 +7,8 @@
 #include "src/convert.hpp"
 #include "src/journal_impl.hpp"
 
+#include <fermata/transaction.hpp>
+
 #include <fmt/format.h>
 
 #include <unistd.h>
@@ -77,22 +79,19 @@ std::string journal_impl::find(std::string_view id) {
 
 // ---- messages ----
 
-void journal_impl::send(std::string_view chain, engine::message&& what) {
+void journal_impl::send(std::string_view chain, engine::message&& what, const put& commit) {
   what.id = engine::new_message_id(*time_, *chance_);
   what.to = id_of(chain);
   for (int round = 0;; ++round) {
     engine::batch batch;
     batch.messages.push_back(what);
-    auto answer = writer_.commit(std::move(batch));
+    auto answer = commit(std::move(batch));
     raise(answer.status(), std::string(chain));
     using outcome = engine::message_result::outcome;
     switch (answer->messages.front().how) {
       case outcome::accepted:
-      case outcome::repeated: {
-        const std::lock_guard lock(mutex_);
-        if (worker_ != nullptr) worker_->poke();
+      case outcome::repeated:
         return;
-      }
       case outcome::ended:
         throw error(codes::run_ended,
                     fmt::format("run {} has ended [{}]", chain, codes::run_ended.code),
@@ -110,14 +109,36 @@ void journal_impl::send(std::string_view chain, engine::message&& what) {
   }
 }
 
-void journal_impl::signal(std::string_view chain, std::string_view name, payload&& value) {
+void journal_impl::send(std::string_view chain, engine::message&& what) {
+  send(chain, std::move(what),
+       [this](engine::batch&& batch) { return writer_.commit(std::move(batch)); });
+  const std::lock_guard lock(mutex_);
+  if (worker_ != nullptr) worker_->poke();
+}
+
+namespace {
+
+engine::message signal_message(std::string_view name, payload&& value) {
   check_utf8("the signal's name", name);
   check_size(value, fmt::format("signal '{}'", name));
   engine::message m;
   m.kind = engine::message_kind::signal;
   m.name = std::string(name);
   m.value = to_engine(std::move(value));
-  send(chain, std::move(m));
+  return m;
+}
+
+}  // namespace
+
+void journal_impl::signal(std::string_view chain, std::string_view name, payload&& value) {
+  send(chain, signal_message(name, std::move(value)));
+}
+
+void journal_impl::signal_within(const caller_transaction& where, std::string_view chain,
+                                 std::string_view name, payload&& value) {
+  send(chain, signal_message(name, std::move(value)), [&](engine::batch&& batch) {
+    return store_->write_within({.sqlite = where.sqlite}, batch);
+  });
 }
 
 void journal_impl::cancel(std::string_view chain) {

@@ -58,6 +58,9 @@ class journal_impl final : public engine_port {
 
   std::string start(start_request&& what) override;
   std::vector<std::string> start_many(std::vector<start_request>&& what) override;
+  start_answer start_within(const caller_transaction& where, start_request&& what) override;
+  void signal_within(const caller_transaction& where, std::string_view chain, std::string_view name,
+                     payload&& value) override;
   std::string attach(std::string_view workflow, std::string_view key) override;
   std::string find(std::string_view id) override;
   payload result(std::string_view chain, std::optional<duration> limit) override;
@@ -81,6 +84,8 @@ class journal_impl final : public engine_port {
 
   engine::start_item make_item(start_request&& what);
   std::vector<std::string> commit_starts(std::vector<engine::start_item>&& items);
+  using put = std::function<absl::StatusOr<engine::batch_result>(engine::batch&&)>;
+  void send(std::string_view chain, engine::message&& what, const put& commit);
   void send(std::string_view chain, engine::message&& what);
   run_info info_of(const engine::run_row& row, bool whole);
   std::optional<payload> ended_with(const engine::run_row& row);

@@ -2,6 +2,8 @@
 #include "engine/store/sqlite/address.hpp"
 #include "engine/store/sqlite/errors.hpp"
 #include "engine/store/sqlite/lock.hpp"
+#include "engine/store/sqlite/wake.hpp"
+#include "engine/store/sqlite/within.hpp"
 #include "src/convert.hpp"
 #include "src/sqlite_connection.hpp"
 
@@ -10,38 +12,35 @@
 
 #include <sqlite3.h>
 
-#include <filesystem>
 #include <memory>
 #include <string>
+#include <utility>
 
 namespace fermata {
 
 namespace {
 
-std::string file_of(std::string_view address) {
+/// The engine's failures as the errors that they mean.
+template <class Work>
+auto translated(Work&& work) {
   try {
-    return engine::sqlite::parse_address(address).path;
+    return std::forward<Work>(work)();
   } catch (const engine::sqlite::store_failure& failed) {
     detail::raise(failed.status);
     throw;
   }
 }
 
-void check_file(sqlite3* connection, const std::string& journal) {
-  const char* name = sqlite3_db_filename(connection, "main");
-  std::error_code no_such_file;
-  if (name != nullptr && std::filesystem::equivalent(name, journal, no_such_file)) return;
-  const std::string other = name != nullptr && *name != '\0' ? name : "a database in memory";
-  throw error(codes::worker_misuse, "the connection is to " + other + ", the journal is " +
-                                        journal + ": open the connection on the journal's file");
+std::string file_of(std::string_view address) {
+  return translated([&] { return engine::sqlite::parse_address(address).path; });
 }
 
-int integer(sqlite3* connection, const char* sql) {
+std::string text(sqlite3* connection, const char* sql) {
   sqlite3_stmt* statement = nullptr;
-  int found = -1;
+  std::string found;
   if (sqlite3_prepare_v2(connection, sql, -1, &statement, nullptr) == SQLITE_OK &&
       sqlite3_step(statement) == SQLITE_ROW)
-    found = sqlite3_column_int(statement, 0);
+    found = reinterpret_cast<const char*>(sqlite3_column_text(statement, 0));
   sqlite3_finalize(statement);
   return found;
 }
@@ -52,16 +51,20 @@ class sqlite_transaction::impl {
  public:
   impl(sqlite3* connection, std::string_view journal_address)
       : connection_(connection), journal_(file_of(journal_address)) {
-    check_file(connection, journal_);
+    translated([&] { engine::sqlite::check_same_file(connection, journal_); });
     if (sqlite3_get_autocommit(connection) == 0)
       throw error(codes::worker_misuse,
                   "the connection to " + journal_ +
                       " is in a transaction already: end it before a sqlite_transaction begins");
     // "Durable when it returns" is this object's promise, whatever the connection is set to.
-    if (integer(connection, "PRAGMA synchronous") < 2) execute("PRAGMA synchronous = FULL");
+    if (text(connection, "PRAGMA synchronous") < "2") execute("PRAGMA synchronous = FULL");
+    wake_ = translated([&] { return std::make_unique<engine::sqlite::wake_file>(journal_); });
     lock_ = std::make_unique<engine::sqlite::sqlite_lock>(journal_);
     detail::raise(lock_->status());
     execute("BEGIN IMMEDIATE");
+    // A journal always has one; a file that isn't a journal yet may not.
+    has_log_ = text(connection, "PRAGMA journal_mode") == "wal";
+    if (has_log_) begun_ = engine::sqlite::log_of(connection_);
   }
   ~impl() {
     if (open_ && sqlite3_get_autocommit(connection_) == 0)
@@ -75,6 +78,9 @@ class sqlite_transaction::impl {
       throw error(codes::worker_misuse, "this transaction of " + journal_ + " has ended already");
     execute("COMMIT");
     open_ = false;
+    if (has_log_) wake_->committed(begun_, connection_);
+    // It may have started runs: who waits looks now, not when it has found out by itself.
+    wake_->bump();
     lock_.reset();
   }
 
@@ -88,8 +94,11 @@ class sqlite_transaction::impl {
   // Set once.
   sqlite3* connection_;
   std::string journal_;
+  std::unique_ptr<engine::sqlite::wake_file> wake_;
 
   std::unique_ptr<engine::sqlite::sqlite_lock> lock_;  // let go after the rollback or commit
+  bool has_log_ = false;
+  engine::sqlite::log_state begun_;
   bool open_ = true;
 };
 

@@ -8,6 +8,8 @@
 #include "src/convert.hpp"
 #include "src/journal_impl.hpp"
 
+#include <fermata/transaction.hpp>
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -105,6 +107,19 @@ std::string journal_impl::start(start_request&& what) {
   std::vector<engine::start_item> items;
   items.push_back(make_item(std::move(what)));
   return commit_starts(std::move(items)).front();
+}
+
+/// No worker of this process admits it: nobody knows yet whether it will have been started.
+start_answer journal_impl::start_within(const caller_transaction& where, start_request&& what) {
+  std::vector<engine::start_item> items;
+  items.push_back(make_item(std::move(what)));
+  engine::batch batch;
+  batch.starts = items;
+  const auto answer = store_->write_within({.sqlite = where.sqlite}, batch);
+  raise(answer.status());
+  check_keys(items, answer->starts);
+  const engine::start_result& how = answer->starts.front();
+  return {how.run.text(), how.how == engine::start_result::outcome::started};
 }
 
 std::vector<std::string> journal_impl::start_many(std::vector<start_request>&& what) {

@@ -14,7 +14,15 @@
 #include <string_view>
 #include <vector>
 
+struct sqlite3;
+
 namespace fermata::engine {
+
+/// A connection of a caller's own on which a transaction is open. Whose database it is to, its type
+/// says.
+struct caller_transaction {
+  sqlite3* sqlite = nullptr;
+};
 
 /// Which runs `list` returns; what is empty doesn't matter. Newest first.
 struct run_query {
@@ -78,6 +86,12 @@ class store {
   /// `what` is left as it was, to be sent again; what had landed all the same is then found by its
   /// bytes.
   virtual absl::StatusOr<batch_result> commit(batch&& what) = 0;
+  /// The starts and messages of `what`, which has nothing else, as a part of the caller's transaction:
+  /// they are there when it commits, and never were when it rolls back. With an error nothing of
+  /// them is in it. Who waits is woken by the commit, or finds it.
+  /// FAILED_PRECONDITION (FER-3001) when the connection isn't to this journal, or in no transaction.
+  virtual absl::StatusOr<batch_result> write_within(const caller_transaction& where,
+                                                    const batch& what);
 
   // ---- workers (PROTOCOL §4) ----
 

@@ -5,7 +5,9 @@
 #include <fermata/detail/engine_port.hpp>
 #include <fermata/error.hpp>
 #include <fermata/journal.hpp>
+#include <fermata/run.hpp>
 #include <fermata/signal.hpp>
+#include <fermata/transaction.hpp>
 #include <fermata/workflow.hpp>
 
 #include <optional>
@@ -16,61 +18,6 @@
 #include <vector>
 
 namespace fermata {
-
-/// A run whose result type isn't known here: everything but the result. A value: an id and a
-/// journal. What it asks reaches the newest run of the chain (after `retry` that is another run).
-/// Throws: `error` FER-1302 when there is no such run, FER-1303 when it has ended.
-/// Threads: any.
-class any_run {
- public:
-  const std::string& id() const noexcept { return id_; }
-
-  /// Accepted once this returns: durable, delivered once, or listed as unread when the run ends.
-  /// Throws: `error` FER-1303, FER-1402 when 10,000 messages wait already.
-  template <class T>
-  void signal(const fermata::signal<T>& what, const std::type_identity_t<T>& value) const {
-    journal_.engine().signal(id_, what.name(), detail::encode(value));
-  }
-  void signal(const fermata::signal<void>& what) const {
-    journal_.engine().signal(id_, what.name(), detail::no_value());
-  }
-
-  /// Asks the run to stop; its compensations run. Accepted once this returns.
-  void cancel() const { journal_.engine().cancel(id_); }
-  /// Ends the run at once: no code of it runs again, no compensation.
-  void terminate(std::string_view why) const { journal_.engine().terminate(id_, why); }
-  run_info describe() const { return journal_.engine().describe(id_); }
-
-  /// The newest published value; empty when there is none yet.
-  /// Throws: `decode_error` when it is of another shape.
-  template <class T>
-  std::optional<T> published(const fermata::published<T>& what) const {
-    const auto found = journal_.engine().published(id_, what.name());
-    if (!found) return std::nullopt;
-    return detail::decode<T>(*found);
-  }
-
-  // Below: for the library.
-  any_run(journal where, std::string id) : journal_(std::move(where)), id_(std::move(id)) {}
-
- protected:
-  journal journal_;
-  std::string id_;
-};
-
-/// A run and the type of its result.
-template <class R>
-class run : public any_run {
- public:
-  using any_run::any_run;
-
-  /// Waits for the end, at most `limit`.
-  /// Throws: the run's `failure` or `cancelled`; `error` FER-1104 terminated, FER-1105 expired;
-  /// `timed_out` FER-1103 when the wait is over, the run goes on; `decode_error`.
-  R result(std::optional<duration> limit = {}) const {
-    return detail::decode<R>(journal_.engine().result(id_, limit));
-  }
-};
 
 /// Starts runs and finds them again.
 /// Throws: what writes, `error` FER-1405 when 10,000 calls of this process wait for the journal.
@@ -124,6 +71,48 @@ class client {
     return begin_all<R>(std::move(all));
   }
 
+  /// Starts a run as a part of the transaction that is open on `connection`, a connection of your own
+  /// to the journal's file: with your rows, or not at all. Begin it as a `sqlite_transaction`
+  /// (<fermata/sqlite.hpp>), whose `commit` wakes the workers; they find a plain COMMIT a little
+  /// later. Until it ends only calls with the connection get on: the others wait for it.
+  /// Throws: as `start`, and FER-3001 when the connection is to another file, in no transaction, or
+  /// set to `synchronous` below FULL. Then nothing was added to the transaction, which stays yours.
+  /// Threads: the connection's.
+  template <class R, class In>
+  uncommitted_run<R> start(const caller_transaction& connection, const workflow<R(In)>& what,
+                           const std::type_identity_t<In>& input,
+                           const start_options& options = {}) {
+    return begin_within<R>(connection, what.name(), detail::encode<std::remove_cvref_t<In>>(input),
+                           options);
+  }
+  template <class R>
+  uncommitted_run<R> start(const caller_transaction& connection, const workflow<R()>& what,
+                           const start_options& options = {}) {
+    return begin_within<R>(connection, what.name(), detail::no_value(), options);
+  }
+  template <class R, class In, class Given, class... Rest>
+    requires detail::misfit<In, Given>
+  uncommitted_run<R> start(const caller_transaction&, const workflow<R(In)>&, Given&&, Rest&&...) {
+    detail::refuse_input<In, Given>();
+    return {journal_, {}};
+  }
+
+  /// `to.signal(what, value)` as a part of that transaction. `to`: a run, or one that was started in
+  /// the same transaction.
+  /// Throws: as `any_run::signal`, and FER-3001 as above.
+  template <class Run, class T>
+    requires requires(const Run& to) { std::string_view(to.id()); }
+  void signal(const caller_transaction& connection, const Run& to, const fermata::signal<T>& what,
+              const std::type_identity_t<T>& value) {
+    journal_.engine().signal_within(connection, to.id(), what.name(), detail::encode(value));
+  }
+  template <class Run>
+    requires requires(const Run& to) { std::string_view(to.id()); }
+  void signal(const caller_transaction& connection, const Run& to,
+              const fermata::signal<void>& what) {
+    journal_.engine().signal_within(connection, to.id(), what.name(), detail::no_value());
+  }
+
   /// The run that a key is bound to.
   /// Throws: `error` FER-1302 when there is none.
   template <class R, class In>
@@ -150,6 +139,12 @@ class client {
   template <class R>
   run<R> begin(std::string_view workflow, detail::payload input, const start_options& options) {
     return {journal_, journal_.engine().start({workflow, std::move(input), options})};
+  }
+  template <class R>
+  uncommitted_run<R> begin_within(const caller_transaction& connection, std::string_view workflow,
+                                  detail::payload input, const start_options& options) {
+    return {journal_,
+            journal_.engine().start_within(connection, {workflow, std::move(input), options})};
   }
   template <class R>
   std::vector<run<R>> begin_all(std::vector<detail::start_request> all) {

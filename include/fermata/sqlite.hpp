@@ -24,7 +24,15 @@ std::unique_ptr<transactor<sqlite3>> sqlite_database(std::string path);
 
 /// A write transaction of your own on the journal's file, on your own connection. It takes the
 /// journal's lock file first, as all our processes do, so that it waits fairly and never meets a
-/// checkpoint. Keep it short: nothing is committed beside it.
+/// checkpoint. Keep it short: nothing is committed beside it. Runs can be started in it, and then
+/// exist exactly if your rows do:
+///
+///   fermata::sqlite_transaction both(db, "sqlite:orders.db");
+///   insert_order(db, o);
+///   auto started = client.start(db, place_order, o, {.key = o.id});
+///   both.commit();
+///   receipt r = started.committed().result(30s);
+///
 /// Lifetime: `connection` outlives it; without `commit` the destructor rolls back.
 /// Threads: one.
 class sqlite_transaction {
@@ -36,7 +44,7 @@ class sqlite_transaction {
   sqlite_transaction(const sqlite_transaction&) = delete;
   sqlite_transaction& operator=(const sqlite_transaction&) = delete;
 
-  /// Durable when it returns.
+  /// Durable when it returns; workers and clients of the journal look at once.
   void commit();
 
  private:

@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+struct sqlite3;
+
 namespace fermata {
 
 /// The name of a database of the user's own, typed by its handle (`sqlite3`, `pg_conn`, …).
@@ -45,5 +47,13 @@ class transactor {
 /// on the writer's turn, so it must be short.
 struct in_journal {};
 constexpr in_journal journal_tables() noexcept { return {}; }
+
+/// A connection of your own to the journal's database, on which a transaction is open: give the
+/// handle itself where this is asked for.
+struct caller_transaction {
+  caller_transaction(sqlite3* connection) : sqlite(connection) {}  // NOLINT: that is the point
+
+  sqlite3* sqlite = nullptr;
+};
 
 }  // namespace fermata

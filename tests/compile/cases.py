@@ -141,6 +141,14 @@ SERVES = {
 
 CLIENTS = {
     "starts with a wrong input": (in_client("(void)c.start(flow, 5)"), OTHER_INPUT),
+    "starts with a wrong input in a transaction":
+        ("void m(fermata::client& c, sqlite3* db) { (void)c.start(db, flow, 5); }", OTHER_INPUT),
+    "waits for what isn't committed":
+        ("void m(fermata::client& c, sqlite3* db, order o) { c.start(db, flow, o).result(); }",
+         "no member named"),
+    "signals what isn't committed, without its transaction":
+        ("void m(fermata::client& c, sqlite3* db, order o) { c.start(db, flow, o).signal(go_on); }",
+         "no member named"),
     "drops a look-up": (in_client('c.attach(flow, "k")'), "nodiscard"),
     "a misspelt start option": (in_client('(void)c.start(flow, o, {.id = "x"})'), NO_OPTION),
     "a misspelt duplicate":
@@ -209,6 +217,11 @@ PASSES = {
                   "k.serve(uncount, films, [](sqlite3&) {}); "
                   'k.connect(films, fermata::sqlite_database("f.db")); '
                   "k.connect(films, fermata::journal_tables())"),
+    "starts and signals in a transaction":
+        "void m(fermata::client& c, fermata::any_run& r, sqlite3* db, order o) { "
+        'fermata::uncommitted_run<int> run = c.start(db, flow, o, {.key = "k"}); '
+        'c.start(db, flow, {.id = "x"}); c.start(db, bare); c.signal(db, run, go_on); '
+        'c.signal(db, r, held, {.id = "x"}); int n = run.committed().result(); (void)n; }',
     "connects a Postgres database":
         in_worker('constexpr fermata::database<pg_conn> d{"d"}; '
                   "k.serve(reserve, d, [](pg_conn&, const order& o) { return hold{o.id}; }); "

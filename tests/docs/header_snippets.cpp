@@ -11,6 +11,12 @@
 
 #include <doctest/doctest.h>
 #include <libpq-fe.h>
+#include <sqlite3.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+#include <thread>
 
 using namespace std::chrono_literals;
 
@@ -194,6 +200,50 @@ constexpr fermata::step<void(film)> add_film{"add_film"};
 static void insert(PGconn& db, const film& f) {
   const char* title = f.title.c_str();
   PQclear(PQexecParams(&db, "INSERT INTO film VALUES ($1)", 1, nullptr, &title, nullptr, nullptr, 0));
+}
+
+struct folder {
+  std::filesystem::path path;
+  folder() {
+    std::string name = (std::filesystem::temp_directory_path() / "fermata_XXXXXX").string();
+    REQUIRE(mkdtemp(name.data()) != nullptr);
+    path = name;
+  }
+  ~folder() { std::filesystem::remove_all(path); }
+};
+static void insert_order(sqlite3* db, const order& o) {
+  sqlite3_exec(db, ("INSERT INTO orders VALUES ('" + o.id + "')").c_str(), nullptr, nullptr, nullptr);
+}
+
+TEST_CASE("a run begins if its order is there") {
+  const folder fresh;
+  const std::filesystem::path before = std::filesystem::current_path();
+  std::filesystem::current_path(fresh.path);
+  fermata::journal journal = fermata::open("sqlite:orders.db");
+  fermata::client client(journal);
+  fermata::worker worker(journal);
+  worker.serve(place_order, [](fermata::context&, order o) -> fermata::task<receipt> {
+    co_return receipt{o.id};
+  });
+  std::thread working([&] { worker.run(); });
+  sqlite3* db = nullptr;
+  REQUIRE(sqlite3_open("orders.db", &db) == SQLITE_OK);
+  sqlite3_exec(db, "CREATE TABLE orders(id TEXT)", nullptr, nullptr, nullptr);
+  const order o{.id = "o1"};
+
+  // [sqlite.hpp]
+  fermata::sqlite_transaction both(db, "sqlite:orders.db");
+  insert_order(db, o);
+  auto started = client.start(db, place_order, o, {.key = o.id});
+  both.commit();
+  receipt r = started.committed().result(30s);
+  // [sqlite.hpp] end
+
+  CHECK(r.id == "o1");
+  worker.stop();
+  working.join();
+  sqlite3_close(db);
+  std::filesystem::current_path(before);
 }
 
 TEST_CASE("a database of Postgres is connected alike") {

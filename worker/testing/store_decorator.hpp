@@ -20,6 +20,10 @@ class store_decorator : public engine::store {
   or_status<engine::batch_result> commit(engine::batch&& what) override {
     return inner_->commit(std::move(what));
   }
+  or_status<engine::batch_result> write_within(const engine::caller_transaction& where,
+                                               const engine::batch& what) override {
+    return inner_->write_within(where, what);
+  }
   or_status<engine::worker_row> register_worker(const engine::worker_row& who) override {
     return inner_->register_worker(who);
   }

@@ -15,7 +15,7 @@ constexpr int busy_timeout_ms = 5'000;
 
 }  // namespace
 
-connection::connection(const std::string& path, const connection_options& options)
+connection::connection(sqlite3* borrowed)
     : names(*this, {"SELECT id FROM names WHERE text = ?1", "SELECT text FROM names WHERE id = ?1",
                     "INSERT INTO names(text) VALUES (?1) RETURNING id"}),
       places(*this,
@@ -24,24 +24,28 @@ connection::connection(const std::string& path, const connection_options& option
       spaces(*this, {"SELECT id FROM namespaces WHERE text = ?1",
                      "SELECT text FROM namespaces WHERE id = ?1",
                      "INSERT INTO namespaces(text) VALUES (?1) RETURNING id"}),
-      path_(path) {
+      db_(borrowed),
+      borrowed_(true) {
+  const char* name = borrowed != nullptr ? sqlite3_db_filename(borrowed, "main") : nullptr;
+  if (name != nullptr) path_ = name;
+}
+
+connection::connection(const std::string& path, const connection_options& options)
+    : connection(nullptr) {
+  // From here on the destructor runs, whatever is thrown.
+  path_ = path;
+  borrowed_ = false;
   int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
   if (options.create) flags |= SQLITE_OPEN_CREATE;
   const int rc = sqlite3_open_v2(path.c_str(), &db_, flags,
                                  options.vfs.empty() ? nullptr : options.vfs.c_str());
-  try {
-    if (rc != SQLITE_OK) fail(db_, rc, fmt::format("opening {}", path));
-    set_pragmas(options);
-  } catch (...) {
-    for (auto& [literal, statement] : statements_) sqlite3_finalize(statement);
-    sqlite3_close_v2(db_);
-    throw;
-  }
+  if (rc != SQLITE_OK) fail(db_, rc, fmt::format("opening {}", path));
+  set_pragmas(options);
 }
 
 connection::~connection() {
   for (auto& [literal, statement] : statements_) sqlite3_finalize(statement);
-  sqlite3_close_v2(db_);
+  if (!borrowed_) sqlite3_close_v2(db_);
 }
 
 void connection::set_pragmas(const connection_options& options) {

@@ -29,6 +29,8 @@ class connection {
  public:
   /// Opens and sets the pragmas; reads back those that durability hangs on. Throws store_failure.
   connection(const std::string& path, const connection_options& options);
+  /// One of somebody else's, who opened it and closes it. Its settings stay as they are.
+  explicit connection(sqlite3* borrowed);
   ~connection();
   connection(const connection&) = delete;
   connection& operator=(const connection&) = delete;
@@ -55,6 +57,7 @@ class connection {
   // Set once.
   std::string path_;
   sqlite3* db_ = nullptr;
+  bool borrowed_ = false;
 
   bool triggers_fire_ = true;
   // By the literal's address: its text is compared only when it is prepared.

@@ -9,6 +9,10 @@
 #include <string_view>
 #include <vector>
 
+namespace fermata {
+struct caller_transaction;
+}
+
 /// What a client needs of a journal: bytes, numbers and text. Implemented in src/; a worker of the
 /// same process meets the client behind it.
 namespace fermata::detail {
@@ -17,6 +21,12 @@ struct start_request {
   std::string_view workflow;
   payload input = no_value();
   start_options options = {};
+};
+
+/// What became of a start within it.
+struct start_answer {
+  std::string run;
+  bool is_new = true;  // false: the key was bound to it already
 };
 
 /// Every `chain` is the id of any run of the chain; requests reach its newest run. All throw
@@ -30,6 +40,10 @@ class engine_port {
   virtual std::string start(start_request&& what) = 0;
   /// All of them or none, in as few commits as limits allow; ids in the order of the requests.
   virtual std::vector<std::string> start_many(std::vector<start_request>&& what) = 0;
+  /// As a part of the caller's transaction: durable when that commits.
+  virtual start_answer start_within(const caller_transaction& where, start_request&& what) = 0;
+  virtual void signal_within(const caller_transaction& where, std::string_view chain,
+                             std::string_view name, payload&& value) = 0;
   /// The id of the newest run of the chain that the key is bound to.
   virtual std::string attach(std::string_view workflow, std::string_view key) = 0;
   /// A full id for a unique prefix of one. Throws FER-1306 when several fit.

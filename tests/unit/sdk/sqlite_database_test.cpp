@@ -312,6 +312,19 @@ TEST_CASE("transactions of one's own wait for one another") {
   CHECK(counted(db.path()) == "40");
 }
 
+TEST_CASE("a transaction on a file without a log makes none for it") {
+  const fresh_database db;
+  make_counter(db.path(), "PRAGMA journal_mode = DELETE");
+  connection mine(db.path());
+
+  fermata::sqlite_transaction work(mine.handle(), "sqlite:" + db.path());
+  count_up(*mine.handle());
+  work.commit();
+
+  CHECK(counted(db.path()) == "1");
+  CHECK_FALSE(std::filesystem::exists(db.path() + "-shm"));
+}
+
 TEST_CASE("a transaction on another file, or inside another one, is refused") {
   const fresh_database db;
   const fresh_database other;

@@ -55,6 +55,7 @@ class foreign {
     sqlite3_free(message);
     return said;
   }
+  sqlite3* handle() { return db_; }
   std::string one(const std::string& sql) {
     sqlite3_stmt* statement = nullptr;
     if (sqlite3_prepare_v2(db_, sql.c_str(), -1, &statement, nullptr) != 0)

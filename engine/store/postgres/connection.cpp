@@ -163,9 +163,7 @@ void connection::ask_who_is_there() {
   server_.synchronous_commit = said.text(7);
   server_.fsync = said.text(8) == "on";
   // Durable, whatever the role's or the database's default is; a stronger one is left.
-  const bool durable =
-      server_.synchronous_commit == "on" || server_.synchronous_commit == "remote_apply";
-  if (!durable && !server_.pooled) {
+  if (!durable() && !server_.pooled) {
     script("SET synchronous_commit = on");
     server_.synchronous_commit = "on";
   }

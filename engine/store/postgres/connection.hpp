@@ -96,6 +96,11 @@ class connection {
   bool roll_back() noexcept;
 
   const identity& server() const noexcept { return server_; }
+  /// The session's own settings make each commit durable; else a transaction must ask for it.
+  bool durable() const noexcept {
+    const std::string& how = server_.synchronous_commit;
+    return !server_.pooled && (how == "on" || how == "remote_apply");
+  }
   pg_conn* handle() const noexcept { return db_.get(); }
   /// `fermata.` replaced by the schema's name.
   std::string in_schema(std::string_view sql) const;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <numeric>
 #include <set>
 
 namespace fermata::engine::postgres {
@@ -14,6 +15,10 @@ namespace {
 // The fence of a worker: whoever marks it dead waits until we are through, or was faster.
 constexpr const char* fence_sql =
     "SELECT build, lease_until IS NOT NULL FROM fermata.workers "
+    "WHERE id = $1 AND NOT dead AND NOT gone FOR KEY SHARE";
+
+constexpr const char* fence_and_time_sql =
+    "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::int8 FROM fermata.workers "
     "WHERE id = $1 AND NOT dead AND NOT gone FOR KEY SHARE";
 
 // The order of locks, for all: requests by run, runs by run, keys by (space, key, workflow). Who locks
@@ -219,24 +224,35 @@ void ask_for_worker(turn& turn, round_trip& trip) {
   });
 }
 
-void ask_to_append(turn& turn, round_trip& trip, const batch& what, const touched& all) {
-  if (all.plain.empty()) return;
+params plain_appends(const interner& names, const batch& what,
+                     const std::vector<std::size_t>& which) {
   event_columns firsts;
   column after(type::bytes), owned(type::int8);
-  for (const std::size_t i : all.plain) {
+  for (const std::size_t i : which) {
     const append& one = what.appends[i];
-    firsts.add(turn.at.names, one.run, one.events.front());
+    firsts.add(names, one.run, one.events.front());
     after.add(bytes_of(one.after_hash));
     owned.add(std::int64_t{one.epoch});
   }
   params given = firsts.to_params();
-  given.add(after).add(owned).add(turn.worker);
-  trip.ask(append_sql, std::move(given), [&turn, &what, &all](rows& row) {
-    absl::flat_hash_set<run_id> landed;
-    while (row.next()) landed.insert(row.id<run_id>(0));
-    for (const std::size_t i : all.plain)
-      if (landed.contains(what.appends[i].run)) turn.landed.insert(i);
-  });
+  given.add(after).add(owned).add(what.worker);
+  return given;
+}
+
+absl::flat_hash_set<std::size_t> landed_of(const batch& what, const std::vector<std::size_t>& which,
+                                           rows& row) {
+  absl::flat_hash_set<run_id> landed;
+  while (row.next()) landed.insert(row.id<run_id>(0));
+  absl::flat_hash_set<std::size_t> places;
+  for (const std::size_t i : which)
+    if (landed.contains(what.appends[i].run)) places.insert(i);
+  return places;
+}
+
+void ask_to_append(turn& turn, round_trip& trip, const batch& what, const touched& all) {
+  if (all.plain.empty()) return;
+  trip.ask(append_sql, plain_appends(turn.at.names, what, all.plain),
+           [&turn, &what, &all](rows& row) { turn.landed = landed_of(what, all.plain, row); });
 }
 
 void ask_for_runs(turn& turn, round_trip& trip, const touched& all,
@@ -416,12 +432,37 @@ void add_names(std::vector<std::string_view>& names, const encoded_event& event)
 
 }  // namespace
 
+bool all_plain(const batch& what) {
+  if (what.worker == 0 || !what.starts.empty() || !what.messages.empty() || what.claim ||
+      what.appends.empty())
+    return false;
+  absl::flat_hash_set<run_id> runs;
+  return std::ranges::all_of(what.appends, [&](const append& one) {
+    return is_plain(one) && runs.insert(one.run).second;
+  });
+}
+
+absl::flat_hash_set<std::size_t> append_plain(server& at, const batch& what) {
+  std::vector<std::size_t> all(what.appends.size());
+  std::iota(all.begin(), all.end(), std::size_t{0});
+  return at.read_beside([&](connection& db) {
+    // Behind a pool the settings go with each transaction, which is one more statement anyway.
+    if (!db.durable()) return absl::flat_hash_set<std::size_t>{};
+    const std::int64_t asked = at.clock.boot_now();
+    db.send(fence_and_time_sql, params(what.worker));
+    db.send(append_sql, plain_appends(at.names, what, all));
+    std::vector<rows> answers = db.finish();
+    if (answers[0].next()) at.clock.learn(answers[0].integer(0), asked, at.clock.boot_now());
+    return landed_of(what, all, answers[1]);
+  });
+}
+
 void learn_names(server& at, const encoded_event& what) {
   std::vector<std::string_view> names;
   add_names(names, what);
   std::erase_if(names, [&](std::string_view text) { return at.names.knows(text); });
   if (names.empty()) return;
-  at.read([&](connection& db) { at.names.learn(db, names); });
+  at.read_beside([&](connection& db) { at.names.learn(db, names); });
 }
 
 void learn_names(server& at, const batch& what) {

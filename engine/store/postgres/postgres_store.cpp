@@ -42,6 +42,16 @@ absl::StatusOr<batch_result> postgres_store::commit(batch&& what) {
   postgres::journal_parts& parts = *parts_;
   return guarded<result>([&]() -> result {
     learn_names(parts.at, what);
+    if (postgres::all_plain(what)) {
+      const auto landed = append_plain(parts.at, what);
+      for (const append& one : what.appends) parts.at.clock.stored(one.events.front().at);
+      if (landed.size() == what.appends.size()) {
+        batch_result done;
+        done.appends.resize(what.appends.size(), {.how = landing::landed});
+        return done;
+      }
+      // Sent again, the others are found by their bytes.
+    }
     claim_places before;
     if (what.claim) {
       const std::lock_guard guard(parts.mutex);

@@ -32,8 +32,16 @@ class server {
   server(address where, const open_options& options, warn say);
   ~server();
 
+  /// At most `readers_max` at once: who comes later waits.
   template <class Work>
   auto read(Work&& work) -> decltype(work(std::declval<connection&>())) {
+    const std::lock_guard one_of_few(readers_);
+    return read_beside(std::forward<Work>(work));
+  }
+
+  /// The same for who holds a connection already, and would wait for itself.
+  template <class Work>
+  auto read_beside(Work&& work) -> decltype(work(std::declval<connection&>())) {
     attempts again(*this);
     for (;;) {
       lease on = take(again);
@@ -135,10 +143,34 @@ class server {
   bool settled(const transaction& what, const store_failure& why, attempts& again);
   void meet(const identity& who);
 
+  /// A lock that so many may hold.
+  class few {
+   public:
+    void lock() {
+      std::unique_lock guard(mutex_);
+      changed_.wait(guard, [this] { return left_ > 0; });
+      --left_;
+    }
+    void unlock() {
+      {
+        const std::lock_guard guard(mutex_);
+        ++left_;
+      }
+      changed_.notify_one();
+    }
+
+   private:
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    int left_ = readers_max;
+  };
+
+  static constexpr int readers_max = 6;
   const std::int64_t patience_us_;
   const bool read_only_;  // a replica will do
   std::atomic<std::int64_t> last_mark_ = 0;
   mutable std::mutex mutex_;
+  few readers_;
   std::mutex connecting_;  // one at a time: a server that comes back isn't stormed
   // Guarded by mutex_.
   std::vector<std::unique_ptr<connection>> idle_;

@@ -16,14 +16,9 @@ constexpr const char* who_and_settings_sql =
     "SELECT pg_current_xact_id(), (extract(epoch FROM clock_timestamp()) * 1000000)::int8, "
     "set_config('synchronous_commit', 'on', true), set_config('enable_seqscan', 'off', true), "
     "set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true), "
-    "set_config('jit', 'off', true), set_config('idle_in_transaction_session_timeout', '10s', true)";
+    "set_config('jit', 'off', true), set_config('idle_in_transaction_session_timeout', '10s', "
+    "true)";
 constexpr const char* commit_sql = "COMMIT";
-
-/// Behind a pool the session isn't ours: what the others have set for good goes with each transaction.
-bool has_settings(const connection& db) {
-  const std::string& how = db.server().synchronous_commit;
-  return !db.server().pooled && (how == "on" || how == "remote_apply");
-}
 
 }  // namespace
 
@@ -34,7 +29,7 @@ void transaction::begin() {
   if (std::exchange(begun_, true)) return;
   asked_ = clock_.boot_now();
   db_.send(begin_sql);
-  db_.send(has_settings(db_) ? who_sql : who_and_settings_sql);
+  db_.send(db_.durable() ? who_sql : who_and_settings_sql);
 }
 
 void transaction::send(const char* sql, params&& given) {

@@ -115,6 +115,10 @@ void learn_names(server& at, const encoded_event& what);
 void load(turn& turn, const batch& what);
 /// Is it one of those?
 bool is_plain(const append& what);
+/// A batch of nothing else, in one round trip: no BEGIN, the commit comes with the end of the pipeline.
+/// Answers the places in the batch of those that landed; what didn't is looked at as any append.
+absl::flat_hash_set<std::size_t> append_plain(server& at, const batch& what);
+bool all_plain(const batch& what);
 /// What more has to be known of appends whose predecessor isn't the last event: their bytes may be there.
 bool already_there(turn& turn, const append& what, const known_run& run);
 

@@ -72,6 +72,11 @@ void make_utf8(pb::details& message) {
     repair(*message.mutable_cancel()->mutable_why());
     repair(*message.mutable_cancel()->mutable_by());
   }
+  if (message.has_task_end()) {
+    repair(*message.mutable_task_end()->mutable_backtrace());
+    repair(*message.mutable_task_end()->mutable_worker());
+    if (message.task_end().has_why()) make_utf8(*message.mutable_task_end()->mutable_why());
+  }
   if (message.has_child_end() && message.child_end().has_why())
     make_utf8(*message.mutable_child_end()->mutable_why());
 }

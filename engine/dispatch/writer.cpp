@@ -156,7 +156,7 @@ std::vector<writer::ticket*> writer::next_group() {
                            other_worker || (claims && next.claim.has_value())))
       break;
     bytes += queue_.front()->bytes;
-    items += next.appends.size() + next.starts.size() + next.messages.size();
+    items += next.appends.size() + next.starts.size() + next.messages.size() + next.finish.size();
     claims = claims || next.claim.has_value();
     if (next.worker != 0) worker = next.worker;
     group.push_back(queue_.front());
@@ -167,30 +167,32 @@ std::vector<writer::ticket*> writer::next_group() {
 
 void writer::write(std::vector<ticket*>& group) {
   struct counts {
-    std::size_t appends, starts, messages;
+    std::size_t appends, starts, messages, finish;
     bool claim;
   };
   std::vector<counts> sizes;
   batch together;
   for (ticket* t : group) {
     sizes.push_back({t->what.appends.size(), t->what.starts.size(), t->what.messages.size(),
-                     t->what.claim.has_value()});
+                     t->what.finish.size(), t->what.claim.has_value()});
     if (t->what.worker != 0) together.worker = t->what.worker;
     append_all(together.appends, t->what.appends);
     append_all(together.starts, t->what.starts);
     append_all(together.messages, t->what.messages);
+    append_all(together.finish, t->what.finish);
     if (t->what.claim) together.claim = std::move(t->what.claim);
   }
   failpoint("writer.before_commit");
   answer all = store_->commit(std::move(together));
   failpoint("writer.after_commit");
-  std::size_t append = 0, start = 0, message = 0;
+  std::size_t append = 0, start = 0, message = 0, finish = 0;
   counts answered{};
   for (std::size_t i = 0; i < group.size(); ++i) {
     ticket* t = group[i];
     t->what.appends = share(together.appends, append, sizes[i].appends);
     t->what.starts = share(together.starts, start, sizes[i].starts);
     t->what.messages = share(together.messages, message, sizes[i].messages);
+    t->what.finish = share(together.finish, finish, sizes[i].finish);
     if (!all.ok()) {
       t->result = all.status();
       if (sizes[i].claim) t->what.claim = together.claim;
@@ -199,11 +201,15 @@ void writer::write(std::vector<ticket*>& group) {
       mine.appends = share(all->appends, answered.appends, sizes[i].appends);
       mine.starts = share(all->starts, answered.starts, sizes[i].starts);
       mine.messages = share(all->messages, answered.messages, sizes[i].messages);
+      mine.finished = share(all->finished, answered.finish, sizes[i].finish);
       if (sizes[i].claim) {
         mine.claimed = std::move(all->claimed);
         mine.next_timer = all->next_timer;
         mine.next_not_before = all->next_not_before;
         mine.more_ready = all->more_ready;
+        mine.tasks = std::move(all->tasks);
+        mine.stopped = std::move(all->stopped);
+        mine.more_tasks = all->more_tasks;
       }
       t->result = std::move(mine);
     }

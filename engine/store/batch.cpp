@@ -9,6 +9,7 @@ std::size_t bytes_in(const append& what) noexcept {
     bytes += one.value.size() + one.input.size() + one.details.size();
   for (const start_request& one : what.children) bytes += one.input.bytes.size();
   for (const message& one : what.messages) bytes += one.value.bytes.size();
+  for (const task_row& one : what.tasks) bytes += one.input.bytes.size();
   return bytes;
 }
 
@@ -17,6 +18,7 @@ std::size_t bytes_in(const batch& what) noexcept {
   for (const append& one : what.appends) bytes += bytes_in(one);
   for (const start_item& one : what.starts) bytes += one.request.input.bytes.size();
   for (const message& one : what.messages) bytes += one.value.bytes.size();
+  for (const task_finish& one : what.finish) bytes += one.outcome.value.bytes.size();
   return bytes;
 }
 

@@ -34,6 +34,12 @@ struct append {
   run_changes changes;
   std::vector<start_request> children;  // their start requests, in the same transaction
   std::vector<message> messages;        // to other chains
+  std::vector<std::string> tasks_gone;  // operations: removed, whoever has them
+  /// Operations: who executes it is told to stop, and its outcome still counts. One that nobody has
+  /// taken is removed, and `cancelled` put into the run's inbox.
+  std::vector<std::string> tasks_withdrawn;
+  std::vector<task_row> tasks;  // put after these
+  bool may_have_tasks = true;   // of an end, which removes all: false when it is known that none is
   fermata::engine::then then = fermata::engine::then::keep;
   bool may_have_children = true;  // of an end: false when it is known that none was started
   std::optional<std::string> waits;
@@ -115,6 +121,25 @@ struct message_result {
   std::int64_t owner = 0;  // who has it
 };
 
+/// An attempt at a remote step has ended: the task is removed where the epoch matches, the outcome put
+/// into the inbox of its run's chain, the run made due. By the worker that holds it, or by a rescuer
+/// (worker 0), whoever holds it.
+struct task_finish {
+  task_name task;
+  message outcome;  // its id is outcome_id of the task
+};
+enum class finish_result : std::uint8_t {
+  accepted,
+  repeated,  // this very task's outcome was accepted before
+  gone       // withdrawn from this worker, or the run has ended: nothing was written
+};
+
+/// Free places for tasks, shared by these queues.
+struct task_room {
+  std::vector<std::string> queues;
+  int at_most = 0;
+};
+
 /// Looks for work for this worker, in the same transaction, after everything else.
 struct claim_request {
   int at_most = 0;
@@ -125,6 +150,10 @@ struct claim_request {
   bool own_build_only = false;  // only runs that this build began, and new ones
   time_us now = 0;
   std::vector<run_id> not_these;  // being evicted, or just given up
+
+  std::vector<task_room> rooms;    // for tasks
+  std::vector<std::string> steps;  // those it serves
+  std::vector<task_name> holds;    // tasks it executes: which of them are to stop?
 };
 
 /// A run that has something to do: taken now, or owned by this worker before.
@@ -133,8 +162,9 @@ struct claimed {
   bool fresh = false;  // begun by this claim: event 1 was just written
   bool mine_before = false;
   fermata::engine::head head;
-  std::vector<message> inbox;  // all of it, in order of acceptance
-  std::vector<timer_row> due;  // timers due now, in (due, operation) order
+  std::vector<message> inbox;    // all of it, in order of acceptance
+  std::vector<timer_row> due;    // timers due now, in (due, operation) order
+  std::vector<task_name> tasks;  // the run's, whoever has them
 };
 
 struct batch {
@@ -142,9 +172,10 @@ struct batch {
   std::vector<append> appends;
   std::vector<start_item> starts;
   std::vector<message> messages;
+  std::vector<task_finish> finish;
   std::optional<claim_request> claim;
   bool empty() const noexcept {
-    return appends.empty() && starts.empty() && messages.empty() && !claim;
+    return appends.empty() && starts.empty() && messages.empty() && finish.empty() && !claim;
   }
 };
 
@@ -156,10 +187,15 @@ struct batch_result {
   std::vector<append_result> appends;  // in the order of the batch
   std::vector<start_result> starts;
   std::vector<message_result> messages;
+  std::vector<finish_result> finished;
   std::vector<claimed> claimed;
-  time_us next_timer = 0;       // with claim: the earliest timer not yet due; 0: none
-  time_us next_not_before = 0;  // with claim: the earliest start request not yet due; 0: none
-  bool more_ready = false;      // with claim: there was more than `at_most`
+  std::vector<task_row> tasks;     // taken by this claim
+  std::vector<task_name> stopped;  // those of `holds` that are withdrawn, or gone
+  time_us next_timer = 0;          // with claim: the earliest timer not yet due; 0: none
+  time_us next_not_before =
+      0;                    // with claim: the earliest start request or task not yet due; 0: none
+  bool more_ready = false;  // with claim: there was more than `at_most`
+  bool more_tasks = false;  // … than there is room for
 };
 
 }  // namespace fermata::engine

@@ -39,7 +39,12 @@ struct start_request {
   chain_hash previous_hash{};
 };
 
-enum class message_kind : std::uint8_t { signal = 1, cancel = 2, child_ended = 3 };
+enum class message_kind : std::uint8_t {
+  signal = 1,
+  cancel = 2,
+  child_ended = 3,
+  step_outcome = 4  // of an attempt at a remote step; its task is gone
+};
 
 /// Something others tell a chain. Lies in the inbox until the owner of its open run moves it into
 /// the journal.
@@ -48,9 +53,9 @@ struct message {
   chain_id to;
   message_kind kind = message_kind::signal;
   std::string name;       // of the signal
-  std::string operation;  // child_ended: the operation of the parent
+  std::string operation;  // child_ended: the operation of the parent; step_outcome: the step's
   payload value;
-  pb::details details;    // child_ended: child_end; cancel: cancel
+  pb::details details;    // child_ended: child_end; cancel: cancel; step_outcome: task_end
   run_id sender;          // empty: a client
   time_us accepted = 0;   // set by the store
   std::uint64_t seq = 0;  // set by the store: order of acceptance within the chain
@@ -62,7 +67,7 @@ enum class timer_purpose : std::uint8_t {
   patience = 1,
   retry = 2,
   deadline = 3,
-  give_up = 4
+  give_up = 4  // of a task: see due_of in tasks.hpp
 };
 
 struct timer_row {
@@ -70,6 +75,61 @@ struct timer_row {
   std::string operation;  // deadline: empty
   time_us due = 0;
   timer_purpose purpose = timer_purpose::sleep;
+};
+
+/// One attempt at a remote step. The owner of its run puts it; a worker that serves its queue and step
+/// claims it, once; it is gone when the attempt has ended, one way or another. At most one for each
+/// operation of a run.
+struct task_row {
+  run_id run;
+  chain_id chain;
+  std::string operation;
+  std::uint64_t epoch = 0;  // position of its attempt_started: rises with every attempt
+  int attempt = 1;
+  std::string space = "default";
+  std::string queue;
+  int priority = 0;        // higher goes first
+  time_us not_before = 0;  // then by this
+  std::string step;
+  payload input;
+  std::string key;                        // idempotency key
+  std::string undoes;                     // key of the call it undoes
+  std::int64_t timeout_ms = 0;            // of the attempt, from when it is taken; 0: none
+  std::int64_t heartbeat_timeout_ms = 0;  // longest silence; 0: none
+  time_us give_up_at = 0;                 // of all attempts together; 0: never
+  bool alone = false;                     // no other attempt beside it: it is suspected
+
+  // Set by the store.
+  std::int64_t owner = 0;  // worker row; 0: nobody has taken it
+  time_us taken = 0;
+  time_us beat = 0;        // its last heartbeat
+  bool withdrawn = false;  // its worker is to stop it; what it says still counts
+};
+
+/// Names one attempt, and no other one of its operation.
+struct task_name {
+  run_id run;
+  std::string operation;
+  std::uint64_t epoch = 0;
+  bool operator==(const task_name&) const = default;
+};
+
+/// How an attempt at a remote step ended.
+enum class task_end : std::uint8_t {
+  value,
+  failed,
+  cancelled,  // it was asked to stop, and did, or hadn't begun
+  lost,       // its worker is gone
+  given_back  // its worker couldn't, or left: it hasn't failed
+};
+
+/// What waits in a queue of an open namespace, for `explain`, `status` and `doctor`.
+struct queued_step {
+  std::string queue;
+  std::string step;
+  std::int64_t waiting = 0;
+  std::int64_t executing = 0;
+  time_us oldest = 0;  // not_before of the oldest that waits; 0: none does
 };
 
 /// What events mean for the projections; the store applies it in the append's transaction, and
@@ -133,8 +193,10 @@ struct worker_row {
   time_us last_seen = 0;         // wall clock
   std::int64_t lease_until = 0;  // CLOCK_BOOTTIME µs; 0: owns nothing
   bool dead = false;
-  bool gone = false;       // left in an orderly way
-  std::int64_t owned = 0;  // runs, counted when asked for
+  bool gone = false;                // left in an orderly way
+  std::vector<std::string> queues;  // that it serves
+  std::int64_t owned = 0;           // runs, counted when asked for
+  std::int64_t tasks = 0;           // that it holds, likewise
 };
 
 /// What a worker serves; the last row per name outlives its worker.
@@ -166,7 +228,8 @@ struct heartbeat_row {
   std::string operation;
   int attempt = 0;
   time_us at = 0;
-  payload details;
+  payload details;          // not present: what was said before stays
+  std::uint64_t epoch = 0;  // of the task; 0: an attempt in its run's worker
 };
 
 /// One cell of an answer to a read-only SQL statement.

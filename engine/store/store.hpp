@@ -105,15 +105,19 @@ class store {
   /// nobody has released. `me` isn't looked at.
   virtual absl::StatusOr<std::vector<worker_row>> rescue(std::int64_t me) = 0;
   /// The second half, when its death is journaled: the runs that are still a dead worker's are ready
-  /// with a higher epoch, its slot is free. NOT_FOUND when it isn't dead, or another was faster.
+  /// with a higher epoch, the tasks it still holds end as `lost`, its slot is free. NOT_FOUND when it
+  /// isn't dead, or another was faster.
   virtual absl::StatusOr<std::vector<run_id>> release_dead(std::int64_t worker) = 0;
   /// Cheap, no statement: has a worker of this host let go of its lock? True until it is released.
   virtual bool somebody_died(std::int64_t me) = 0;
-  /// Gives back runs of a live worker: unowned, ready, epoch + 1. Empty: all of them.
+  /// Gives back runs of a live worker: unowned, ready, epoch + 1. Empty: all of them, and its tasks
+  /// end as `given_back`.
   virtual absl::Status release(std::int64_t worker, const std::vector<run_id>& runs) = 0;
-  /// An orderly end: gives back all its runs, lets go of the lock.
+  /// An orderly end: gives back all its runs and tasks, lets go of the lock.
   virtual absl::Status leave(std::int64_t worker) = 0;
   virtual absl::Status put_serving(std::int64_t worker, const std::vector<serving_row>& rows) = 0;
+  /// With `epoch`: NOT_FOUND, and nothing is written, when that task isn't there or is withdrawn: its
+  /// attempt is to stop.
   virtual absl::Status put_heartbeat(const heartbeat_row& beat) = 0;
   virtual absl::Status put_logs(const std::vector<log_line>& lines) = 0;
   /// A parent ended: its open children with a close policy, a batch at a time; `closed` removes what
@@ -160,6 +164,20 @@ class store {
   virtual absl::StatusOr<std::vector<serving_row>> serving() const = 0;
   virtual absl::StatusOr<std::optional<heartbeat_row>> heartbeat(
       const run_id& run, std::string_view operation) const = 0;
+  /// Whether steps on queues of their own can be kept; where not, a run that calls one is blocked.
+  virtual bool keeps_tasks() const noexcept { return false; }
+  /// Of a run, by operation.
+  virtual absl::StatusOr<std::vector<task_row>> tasks(const run_id&) const {
+    return std::vector<task_row>{};
+  }
+  /// That this worker, dead or alive, holds.
+  virtual absl::StatusOr<std::vector<task_row>> held_tasks(std::int64_t) const {
+    return std::vector<task_row>{};
+  }
+  /// What there is, by queue and step.
+  virtual absl::StatusOr<std::vector<queued_step>> queued_steps(std::string_view) const {
+    return std::vector<queued_step>{};
+  }
   virtual absl::StatusOr<std::vector<log_line>> logs(const run_id& run,
                                                      std::size_t at_most) const = 0;
   virtual absl::StatusOr<store_counts> counts(std::string_view space) const = 0;

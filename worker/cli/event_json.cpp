@@ -146,6 +146,7 @@ json::object details_json(const pb::details& d, const showing& how) {
     case pb::details::kEnded:
       return ended_json(d.ended());
     case pb::details::kWritten:
+    case pb::details::kTaskEnd:  // in no event
     case pb::details::OF_NOT_SET:
       break;
   }

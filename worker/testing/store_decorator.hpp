@@ -110,6 +110,16 @@ class store_decorator : public engine::store {
       const id& run, std::string_view operation) const override {
     return inner_->heartbeat(run, operation);
   }
+  bool keeps_tasks() const noexcept override { return inner_->keeps_tasks(); }
+  or_status<std::vector<engine::task_row>> tasks(const id& run) const override {
+    return inner_->tasks(run);
+  }
+  or_status<std::vector<engine::task_row>> held_tasks(std::int64_t worker) const override {
+    return inner_->held_tasks(worker);
+  }
+  or_status<std::vector<engine::queued_step>> queued_steps(std::string_view space) const override {
+    return inner_->queued_steps(space);
+  }
   or_status<std::vector<engine::log_line>> logs(const id& run, std::size_t n) const override {
     return inner_->logs(run, n);
   }

@@ -131,6 +131,7 @@ void write(turn& turn, run_record& run, append& what, append_result& result) {
     data.set_owner(run, 0);
     run.row.epoch = what.epoch;
   }
+  write_tasks(turn, run, what);
   if (what.then == then::end) end_run(data, run);
 
   for (start_request& child : what.children) insert_child(turn, std::move(child));

@@ -2,6 +2,7 @@
 #include "engine/event/encode.hpp"
 #include "engine/store/memory/turn.hpp"
 #include "engine/store/projection.hpp"
+#include "engine/store/tasks.hpp"
 
 #include <algorithm>
 #include <limits>
@@ -122,6 +123,7 @@ class claimer {
       one.due.push_back(timer.row);
     }
     std::ranges::sort(one.due, by_due);
+    for (const auto& [operation, task] : run.tasks) one.tasks.push_back(name_of(task));
     result_.claimed.push_back(std::move(one));
     set_lease(turn_);
   }
@@ -156,7 +158,7 @@ class claimer {
 }  // namespace
 
 void claim(turn& turn, const claim_request& what, batch_result& result) {
-  if (turn.data.alive(turn.worker)) claimer(turn, what, result).look();
+  if (turn.data.alive(turn.worker) && !what.workflows.empty()) claimer(turn, what, result).look();
 }
 
 }  // namespace fermata::engine::memory

@@ -49,7 +49,12 @@ absl::StatusOr<batch_result> memory_store::commit(batch&& what) {
   for (message& one : what.messages) {
     result.messages.push_back(memory::put_message(turn, std::move(one), memory::bound::checked));
   }
-  if (what.claim) memory::claim(turn, *what.claim, result);
+  for (task_finish& one : what.finish)
+    result.finished.push_back(memory::finish_task(turn, std::move(one)));
+  if (what.claim) {
+    memory::claim(turn, *what.claim, result);
+    memory::claim_tasks(turn, *what.claim, result);
+  }
   return result;
 }
 

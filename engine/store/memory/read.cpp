@@ -114,6 +114,9 @@ absl::StatusOr<std::vector<worker_row>> memory_store::workers() const {
   for (const auto& [row, worker] : world_->data.workers) {
     rows.push_back(worker.row);
     rows.back().owned = owned[row];
+    const auto held = world_->data.held_tasks.find(row);
+    if (held != world_->data.held_tasks.end())
+      rows.back().tasks = static_cast<std::int64_t>(held->second.size());
   }
   return rows;
 }

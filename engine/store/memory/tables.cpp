@@ -2,6 +2,7 @@
 #include "engine/store/memory/tables.hpp"
 
 #include "engine/store/projection.hpp"
+#include "engine/store/tasks.hpp"
 
 #include <algorithm>
 
@@ -165,6 +166,36 @@ void tables::remove_timer(run_record& run, const std::string& operation) {
   if (at == run.timers.end()) return;
   timer_index.erase({at->second.row.due, run.row.run, operation});
   run.timers.erase(at);
+}
+
+namespace {
+task_place place_of(const task_row& task) {
+  return {task.queue, -task.priority, task.not_before, task.run, task.operation};
+}
+}  // namespace
+
+void tables::set_task(run_record& run, task_row task) {
+  remove_task(run, task.operation);
+  if (task.owner == 0)
+    waiting_tasks.insert(place_of(task));
+  else
+    held_tasks[task.owner].emplace(task.run, task.operation);
+  if (const time_us due = due_of(task); due != 0)
+    set_timer(run, {task.run, task.operation, due, timer_purpose::give_up});
+  run.tasks[task.operation] = std::move(task);
+}
+
+bool tables::remove_task(run_record& run, const std::string& operation) {
+  const auto at = run.tasks.find(operation);
+  if (at == run.tasks.end()) return false;
+  const task_row& task = at->second;
+  waiting_tasks.erase(place_of(task));
+  if (task.owner != 0) held_tasks[task.owner].erase({task.run, operation});
+  const auto timer = run.timers.find(operation);
+  if (timer != run.timers.end() && timer->second.row.purpose == timer_purpose::give_up)
+    remove_timer(run, operation);
+  run.tasks.erase(at);
+  return true;
 }
 
 run_row row_of_request(const start_request& request) {

@@ -41,6 +41,7 @@ struct run_record {
   time_us ready_since = 0;
   std::deque<log_line> logs;
   std::map<std::string, heartbeat_row, std::less<>> heartbeats;
+  std::map<std::string, task_row> tasks;  // by operation
 };
 
 struct chain_record {
@@ -74,6 +75,8 @@ struct worker_record {
 using served_name = std::pair<std::string, std::string>;  // (kind, name)
 using request_place = std::tuple<int, time_us, run_id>;   // (negated priority, not_before, run)
 using timer_place = std::tuple<time_us, run_id, std::string>;  // (due, run, operation)
+// (queue, negated priority, not_before, run, operation)
+using task_place = std::tuple<std::string, int, time_us, run_id, std::string>;
 
 class tables {
  public:
@@ -106,6 +109,10 @@ class tables {
   void link_previous(const run_id& previous, const run_id& next);
   void set_timer(run_record& run, const timer_row& timer);
   void remove_timer(run_record& run, const std::string& operation);
+  /// In place of the operation's task that was there.
+  void set_task(run_record& run, task_row task);
+  /// False: there was none.
+  bool remove_task(run_record& run, const std::string& operation);
 
   // ---- data; marks, timers and requests are also in an index ----
   std::map<run_id, run_record> runs;
@@ -121,6 +128,8 @@ class tables {
   std::map<std::int64_t, std::set<ready_mark>> ready;  // by owner; 0: nobody's
   std::set<timer_place> timer_index;
   std::set<request_place> request_index;
+  std::set<task_place> waiting_tasks;  // that nobody has taken
+  std::map<std::int64_t, std::set<std::pair<run_id, std::string>>> held_tasks;  // by worker
 
   std::int64_t last_run_row = 0;
   std::int64_t last_worker_row = 0;

@@ -29,6 +29,14 @@ message_result put_message(turn& turn, message what, bound inbox_bound);
 
 void claim(turn& turn, const claim_request& what, batch_result& result);
 
+/// What an append does to the run's tasks; an end leaves none.
+void write_tasks(turn& turn, run_record& run, append& what);
+finish_result finish_task(turn& turn, task_finish what);
+/// What a claim does beside runs.
+void claim_tasks(turn& turn, const claim_request& what, batch_result& result);
+/// The attempts that this worker holds have ended, and its runs' owners are told.
+void end_held_tasks(turn& turn, std::int64_t worker, task_end how);
+
 /// A worker that owns something has a lease.
 void set_lease(turn& turn);
 

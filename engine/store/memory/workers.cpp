@@ -72,9 +72,11 @@ absl::Status memory_store::renew(std::int64_t worker, std::int64_t until) {
   if (known == nullptr) return no_worker(worker, "isn't registered");
   if (!known->alive()) return no_worker(worker, "was marked dead, or left");
   const auto& runs = writing.data().runs;
-  const bool owns = until == 0 && std::ranges::any_of(runs, [&](const auto& run) {
-                      return run.second.row.owner == worker;  // claimed meanwhile
-                    });
+  const auto held = writing.data().held_tasks.find(worker);
+  const bool holds = held != writing.data().held_tasks.end() && !held->second.empty();
+  const bool owns = until == 0 && (holds || std::ranges::any_of(runs, [&](const auto& run) {
+                                     return run.second.row.owner == worker;  // claimed meanwhile
+                                   }));
   if (!owns) known->row.lease_until = until;
   known->row.last_seen = writing.now();
   return absl::OkStatus();
@@ -97,6 +99,8 @@ absl::StatusOr<std::vector<run_id>> memory_store::release_dead(std::int64_t work
   worker_record* known = writing.data().find_worker(worker);
   if (known == nullptr || !known->row.dead || std::exchange(known->released, true))
     return no_worker(worker, "isn't dead, or was released");
+  memory::turn turn = world_->make_turn(0);
+  memory::end_held_tasks(turn, worker, task_end::lost);
   return give_up_all(writing.data(), worker, writing.now());
 }
 
@@ -111,7 +115,11 @@ absl::Status memory_store::release(std::int64_t worker, const std::vector<run_id
   writing writing(*world_);
   tables& data = writing.data();
   if (data.find_worker(worker) == nullptr) return no_worker(worker, "isn't registered");
-  if (runs.empty()) give_up_all(data, worker, writing.now());
+  if (runs.empty()) {
+    memory::turn turn = world_->make_turn(0);
+    memory::end_held_tasks(turn, worker, task_end::given_back);
+    give_up_all(data, worker, writing.now());
+  }
   for (const run_id& id : runs) {
     memory::run_record* run = data.find(id);
     if (run != nullptr && run->row.owner == worker) data.give_up(*run, writing.now());
@@ -124,6 +132,8 @@ absl::Status memory_store::leave(std::int64_t worker) {
   worker_record* known = writing.data().find_worker(worker);
   if (known == nullptr) return no_worker(worker, "isn't registered");
   if (!known->alive()) return absl::OkStatus();
+  memory::turn turn = world_->make_turn(0);
+  memory::end_held_tasks(turn, worker, task_end::given_back);
   give_up_all(writing.data(), worker, writing.now());
   known->row.gone = true;
   known->row.lease_until = 0;
@@ -143,13 +153,6 @@ absl::Status memory_store::put_serving(std::int64_t worker, const std::vector<se
     std::erase_if(of_name, [&](const auto& served) { return !data.alive(served.first); });
     of_name[worker] = std::move(row);
   }
-  return absl::OkStatus();
-}
-
-absl::Status memory_store::put_heartbeat(const heartbeat_row& beat) {
-  writing writing(*world_);
-  memory::run_record* run = writing.data().find(beat.run);
-  if (run != nullptr) run->heartbeats[beat.operation] = beat;
   return absl::OkStatus();
 }
 

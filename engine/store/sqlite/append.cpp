@@ -251,6 +251,7 @@ void write(const attempt& at, append_result& result) {
   set_attention(at);
   consume(at);
   if (what.by_operator) set_owner(at, 0, what.epoch);
+  write_tasks(at.turn, at.row, at.head.space, what);
   if (what.then == then::end) end_run(at);
 
   for (const start_request& child : what.children) insert_child(at.turn, child);

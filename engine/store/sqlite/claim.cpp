@@ -276,8 +276,17 @@ class claimer {
       turn_.handed.add(taken.run.row, taken.due.back().operation, taken.run.epoch,
                        taken.due.back().due);
     }
+    if (!taken.fresh) read_tasks(taken);
     set_lease(turn_);
     result_.claimed.push_back(std::move(taken));
+  }
+
+  void read_tasks(claimed& of) {
+    use rows = db_.sql("SELECT operation, epoch FROM tasks WHERE run = ?1 ORDER BY operation");
+    rows.with(of.run.row);
+    while (rows.next())
+      of.tasks.push_back(
+          {of.run.run, std::string(rows.text(0)), static_cast<std::uint64_t>(rows.integer(1))});
   }
 
   /// A message that can't be read keeps its own run from going on, and no other: it belongs to nobody
@@ -327,7 +336,7 @@ class claimer {
 }  // namespace
 
 void claim(turn& turn, const claim_request& what, batch_result& result) {
-  if (alive(turn)) claimer(turn, what, result).look();
+  if (alive(turn) && !what.workflows.empty()) claimer(turn, what, result).look();
 }
 
 }  // namespace fermata::engine::sqlite

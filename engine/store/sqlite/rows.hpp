@@ -49,6 +49,13 @@ start_request find_request_of_chain(connection& db, const chain_id& chain);
 /// How a request looks among runs.
 run_row row_of_request(const start_request& request);
 
+// ---- tasks ----
+
+extern const std::string task_columns;  // of `task_tables`
+extern const std::string task_tables;   // " FROM tasks t …"
+inline constexpr int task_columns_count = 24;
+task_row read_task(connection& db, use& row);
+
 // ---- messages ----
 
 extern const std::string message_columns;  // of `inbox`

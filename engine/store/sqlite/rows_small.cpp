@@ -58,6 +58,40 @@ std::vector<message> read_inbox(connection& db, const chain_id& chain) {
   return found;
 }
 
+const std::string task_columns =
+    "r.run, coalesce(r.chain, r.run), t.operation, t.epoch, t.attempt, t.space, t.queue, "
+    "t.priority, t.not_before, t.step, t.key, t.undoes, t.timeout_ms, t.heartbeat_timeout_ms, "
+    "t.give_up_at, t.alone, t.owner, t.taken, t.beat, t.withdrawn, t.content_type, t.input_type, "
+    "t.input_flags, t.input";
+const std::string task_tables = " FROM tasks t JOIN runs r ON r.id = t.run ";
+
+task_row read_task(connection& db, use& row) {
+  task_row task;
+  task.run = row.id<run_id>(0);
+  task.chain = row.id<run_id>(1);
+  task.operation = row.text(2);
+  task.epoch = static_cast<std::uint64_t>(row.integer(3));
+  task.attempt = static_cast<int>(row.integer(4));
+  task.space = db.spaces.text(row.integer(5));
+  task.queue = db.names.text(row.integer(6));
+  task.priority = -static_cast<int>(row.integer(7));
+  task.not_before = row.integer(8);
+  task.step = db.names.text(row.integer(9));
+  task.key = row.text(10);
+  task.undoes = row.text(11);
+  task.timeout_ms = row.integer(12);
+  task.heartbeat_timeout_ms = row.integer(13);
+  task.give_up_at = row.integer(14);
+  task.alone = row.integer(15) != 0;
+  task.owner = row.integer(16);
+  task.taken = row.integer(17);
+  task.beat = row.integer(18);
+  task.withdrawn = row.integer(19) != 0;
+  task.input =
+      make_payload(db.names.text(row.integer(20)), row.integer(21), row.integer(22), row.bytes(23));
+  return task;
+}
+
 std::string unreadable_message(const run_id& run, const message& bad) {
   return fmt::format(
       "message {} waits for the run and is damaged: {}. The run can't go on past it: restore the "

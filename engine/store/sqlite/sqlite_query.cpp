@@ -34,10 +34,10 @@ bool holds_payload(const char* table, const char* column) {
   struct place {
     const char *table, *column;
   };
-  constexpr place all[] = {{"events", "value"},         {"events", "input"},
-                           {"blobs", "bytes"},          {"inbox", "value"},
-                           {"start_requests", "input"}, {"heartbeats", "details"},
-                           {"keys", "input_digest"},    {"sqlite_dbpage", "data"}};
+  constexpr place all[] = {
+      {"events", "value"},      {"events", "input"},         {"blobs", "bytes"},
+      {"inbox", "value"},       {"start_requests", "input"}, {"heartbeats", "details"},
+      {"keys", "input_digest"}, {"tasks", "input"},          {"sqlite_dbpage", "data"}};
   return std::ranges::any_of(
       all, [&](const place& one) { return is(table, one.table) && is(column, one.column); });
 }

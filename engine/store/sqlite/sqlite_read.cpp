@@ -225,17 +225,25 @@ absl::StatusOr<std::vector<stored_event>> sqlite_store::changes(const std::strin
 
 absl::Status sqlite_store::put_heartbeat(const heartbeat_row& beat) {
   return guarded<absl::Status>([&]() -> absl::Status {
-    file_->write(0, [&](turn& turn) {
+    return file_->write(0, [&](turn& turn) -> absl::Status {
+      if (beat.epoch != 0 && !beat_task(turn, beat))
+        return coded(absl::StatusCode::kNotFound, "FER-2104",
+                     "the task of operation " + beat.operation + " is withdrawn");
       turn.db
           .sql(
-              "INSERT OR REPLACE INTO heartbeats(run, operation, attempt, at, content_type, type, "
-              "flags, details) SELECT id, ?2, ?3, ?4, ?5, ?6, ?7, ?8 FROM runs WHERE run = ?1")
+              "INSERT INTO heartbeats(run, operation, attempt, at, content_type, type, flags, "
+              "details) SELECT id, ?2, ?3, ?4, ?5, ?6, ?7, ?8 FROM runs WHERE run = ?1 "
+              "ON CONFLICT DO UPDATE SET attempt = ?3, at = ?4, "
+              "type = CASE ?5 WHEN '' THEN type ELSE ?6 END, "
+              "flags = CASE ?5 WHEN '' THEN flags ELSE ?7 END, "
+              "details = CASE ?5 WHEN '' THEN details ELSE ?8 END, "
+              "content_type = CASE ?5 WHEN '' THEN content_type ELSE ?5 END")
           .with(beat.run, beat.operation, beat.attempt, beat.at, beat.details.content_type,
                 static_cast<std::int64_t>(beat.details.type), sqlite::payload_flags(beat.details),
                 sqlite::blob{beat.details.bytes})
           .run();
+      return absl::OkStatus();
     });
-    return absl::OkStatus();
   });
 }
 
@@ -255,6 +263,62 @@ absl::StatusOr<std::optional<heartbeat_row>> sqlite_store::heartbeat(
         .at = row.integer(1),
         .details =
             sqlite::make_payload(row.text(2), row.integer(3), row.integer(4), row.bytes(5))});
+  });
+}
+
+// ---- tasks ----
+
+namespace {
+std::vector<task_row> read_tasks(sqlite::connection& db, use& rows) {
+  std::vector<task_row> found;
+  while (rows.next()) found.push_back(sqlite::read_task(db, rows));
+  return found;
+}
+}  // namespace
+
+absl::StatusOr<std::vector<task_row>> sqlite_store::tasks(const run_id& run) const {
+  using result = absl::StatusOr<std::vector<task_row>>;
+  return guarded<result>([&]() -> result {
+    const auto db = file_->read();
+    static const std::string sql = "SELECT " + sqlite::task_columns + sqlite::task_tables +
+                                   "WHERE r.run = ?1 ORDER BY t.operation";
+    use rows = db->sql(sql.c_str());
+    rows.with(run);
+    return read_tasks(*db, rows);
+  });
+}
+
+absl::StatusOr<std::vector<task_row>> sqlite_store::held_tasks(std::int64_t worker) const {
+  using result = absl::StatusOr<std::vector<task_row>>;
+  return guarded<result>([&]() -> result {
+    const auto db = file_->read();
+    static const std::string sql = "SELECT " + sqlite::task_columns + sqlite::task_tables +
+                                   "WHERE t.owner = ?1 AND t.owner <> 0 ORDER BY r.run, "
+                                   "t.operation";
+    use rows = db->sql(sql.c_str());
+    rows.with(worker);
+    return read_tasks(*db, rows);
+  });
+}
+
+absl::StatusOr<std::vector<queued_step>> sqlite_store::queued_steps(std::string_view space) const {
+  using result = absl::StatusOr<std::vector<queued_step>>;
+  return guarded<result>([&]() -> result {
+    const auto db = file_->read();
+    std::vector<queued_step> found;
+    use rows = db->sql(
+        "SELECT q.text, s.text, sum(t.owner = 0), sum(t.owner <> 0), "
+        "coalesce(min(CASE WHEN t.owner = 0 THEN t.not_before END), 0) FROM tasks t "
+        "JOIN names q ON q.id = t.queue JOIN names s ON s.id = t.step "
+        "JOIN namespaces n ON n.id = t.space WHERE n.text = ?1 GROUP BY 1, 2 ORDER BY 1, 2");
+    rows.with(space);
+    while (rows.next())
+      found.push_back({.queue = std::string(rows.text(0)),
+                       .step = std::string(rows.text(1)),
+                       .waiting = rows.integer(2),
+                       .executing = rows.integer(3),
+                       .oldest = rows.integer(4)});
+    return found;
   });
 }
 

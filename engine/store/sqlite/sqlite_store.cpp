@@ -34,7 +34,11 @@ absl::StatusOr<batch_result> sqlite_store::commit(batch&& what) {
       done.starts = apply_starts(turn, what.starts);
       for (const message& one : what.messages)
         done.messages.push_back(put_message(turn, one, sqlite::bound::checked));
-      if (what.claim) sqlite::claim(turn, *what.claim, done);
+      for (const task_finish& one : what.finish) done.finished.push_back(finish_task(turn, one));
+      if (what.claim) {
+        sqlite::claim(turn, *what.claim, done);
+        sqlite::claim_tasks(turn, *what.claim, done);
+      }
       return done;
     };
     return file_->write(what.worker, work, plain ? sqlite::guards::off : sqlite::guards::on);

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <set>
 #include <utility>
 #include <vector>
@@ -27,7 +28,21 @@ absl::Status no_worker(std::int64_t worker, std::string_view why) {
 
 constexpr const char* worker_columns =
     "SELECT id, worker, host, pid, build, slot, boot_id, started, last_seen, lease_until, dead, "
-    "gone FROM workers ";
+    "gone, queues FROM workers ";
+
+std::string as_lines(const std::vector<std::string>& texts) {
+  return fmt::format("{}", fmt::join(texts, "\n"));
+}
+
+std::vector<std::string> lines_of(std::string_view text) {
+  std::vector<std::string> lines;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    lines.emplace_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return lines;
+}
 
 worker_row read_worker(use& row) {
   worker_row worker;
@@ -43,6 +58,7 @@ worker_row read_worker(use& row) {
   worker.lease_until = row.integer(9);
   worker.dead = row.integer(10) != 0;
   worker.gone = row.integer(11) != 0;
+  worker.queues = lines_of(row.text(12));
   return worker;
 }
 
@@ -66,9 +82,11 @@ std::int64_t insert_worker(connection& db, const worker_row& worker) {
   const std::string name = worker.id.text();
   use insert = db.sql(
       "INSERT INTO workers(worker, name, host, pid, build, slot, boot_id, started, last_seen, "
-      "lease_until) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) RETURNING id");
+      "lease_until, queues) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) RETURNING id");
+  const std::string queues = as_lines(worker.queues);
   insert.with(worker.id, name, worker.host, worker.pid, worker.build, worker.slot, worker.boot_id,
-              worker.started, worker.last_seen, sqlite::integer_or_null{worker.lease_until});
+              worker.started, worker.last_seen, sqlite::integer_or_null{worker.lease_until},
+              queues);
   insert.next();
   const std::int64_t id = insert.integer(0);
   insert.next();
@@ -142,7 +160,8 @@ absl::Status sqlite_store::renew(std::int64_t worker, std::int64_t until) {
                               .sql(
                                   "UPDATE workers SET last_seen = ?3, lease_until = CASE "
                                   "WHEN ?2 IS NULL AND EXISTS "
-                                  "(SELECT 1 FROM runs WHERE owner = ?1) "  // claimed meanwhile
+                                  "(SELECT 1 FROM runs WHERE owner = ?1 "  // claimed meanwhile
+                                  "UNION ALL SELECT 1 FROM tasks WHERE owner = ?1) "
                                   "THEN lease_until ELSE ?2 END "
                                   "WHERE id = ?1 AND dead = 0 AND gone = 0")
                               .with(worker, sqlite::integer_or_null{until}, turn.now)
@@ -182,6 +201,7 @@ absl::StatusOr<std::vector<run_id>> sqlite_store::release_dead(std::int64_t work
         file_->slots.clear(static_cast<int>(dead.integer(0)));
         dead.next();
       }
+      end_held_tasks(turn, worker, task_end::lost);
       return give_up_all(turn, worker);
     });
   });
@@ -196,7 +216,10 @@ absl::Status sqlite_store::release(std::int64_t worker, const std::vector<run_id
         use known = turn.db.sql("SELECT 1 FROM workers WHERE id = ?1");
         if (!known.with(worker).next()) return no_worker(worker, "isn't registered");
       }
-      if (runs.empty()) give_up_all(turn, worker);
+      if (runs.empty()) {
+        end_held_tasks(turn, worker, task_end::given_back);
+        give_up_all(turn, worker);
+      }
       for (const run_id& run : runs) {
         std::int64_t row = 0;
         {
@@ -222,6 +245,7 @@ absl::Status sqlite_store::leave(std::int64_t worker) {
         alive = row.integer(1) != 0;
       }
       if (!alive) return absl::OkStatus();
+      end_held_tasks(turn, worker, task_end::given_back);
       give_up_all(turn, worker);
       turn.db.sql("UPDATE workers SET gone = 1, lease_until = NULL WHERE id = ?1")
           .with(worker)
@@ -277,6 +301,9 @@ absl::StatusOr<std::vector<worker_row>> sqlite_store::workers() const {
       use count = db->sql("SELECT count(*) FROM runs WHERE owner = ?1 AND owner <> 0");
       count.with(worker.row).next();
       worker.owned = count.integer(0);
+      use held = db->sql("SELECT count(*) FROM tasks WHERE owner = ?1 AND owner <> 0");
+      held.with(worker.row).next();
+      worker.tasks = held.integer(0);
     }
     return found;
   });

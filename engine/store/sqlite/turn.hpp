@@ -100,6 +100,18 @@ current_run find_current(connection& db, const chain_id& chain);
 enum class bound { checked, ignored };
 message_result put_message(turn& turn, const message& what, bound inbox_bound);
 
+// ---- tasks ----
+
+/// What an append does to the run's tasks; an end leaves none.
+void write_tasks(turn& turn, std::int64_t run, std::int64_t space, append& what);
+finish_result finish_task(turn& turn, const task_finish& what);
+/// What a claim does beside runs.
+void claim_tasks(turn& turn, const claim_request& what, batch_result& result);
+/// A heartbeat of a task; false: it isn't there, or withdrawn.
+bool beat_task(turn& turn, const heartbeat_row& beat);
+/// The attempts that this worker holds have ended, and its runs' owners are told.
+void end_held_tasks(turn& turn, std::int64_t worker, task_end how);
+
 // ---- claims ----
 
 void claim(turn& turn, const claim_request& what, batch_result& result);

@@ -338,7 +338,8 @@ def a_journal_of_a_newer_version_is_left_to_that_version(at):
     def bump(readable_by_min):
         db = sqlite3.connect(journal)
         db.execute("UPDATE schema_version SET version = 99, written_by_min = 99, readable_by_min = ?, "
-                   "written_by = '9.9.9'", (readable_by_min,))
+                   "written_by = '9.9.9' WHERE version = (SELECT max(version) FROM schema_version)",
+                   (readable_by_min,))
         db.commit()
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         db.close()
@@ -360,13 +361,17 @@ def a_journal_of_a_newer_version_is_left_to_that_version(at):
 def a_worker_of_a_journal_that_another_version_migrated_stops_writing_and_says_so(at):
     with_a_waiting_run(at)
     db = sqlite3.connect(at.file, timeout=10)
-    db.execute("UPDATE schema_version SET version = 99, written_by_min = 99, written_by = '9.9.9'")
+    was = db.execute("SELECT version, written_by_min, written_by FROM schema_version "
+                     "ORDER BY version DESC").fetchone()
+    db.execute("UPDATE schema_version SET version = 99, written_by_min = 99, written_by = '9.9.9' "
+               "WHERE version = ?", was[:1])
     db.commit()
     events = contents(at.file)["events"]
     at.refuses(["signal", "k1", "reviewed", '{"approved":true}'], "FER-2003", "9.9.9")
     at.until(lambda: "[FER-2003]" in at.heard(), "the worker says that it may not write any more", 40)
     assert contents(at.file)["events"] == events
-    db.execute("UPDATE schema_version SET version = 1, written_by_min = 1, written_by = '0.1.0'")
+    db.execute("UPDATE schema_version SET version = ?, written_by_min = ?, written_by = ? "
+               "WHERE version = 99", was)
     db.commit()
     db.close()
     at("signal", "k1", "reviewed", '{"approved":true}')

@@ -28,6 +28,14 @@ class slow_store : public fermata::engine::testing::passing_store {
     changed_.wait(lock, [this] { return open_; });
     batch_result done;
     done.starts.resize(what.starts.size());
+    for (const task_finish& one : what.finish)
+      done.finished.push_back(one.task.epoch % 2 == 0 ? finish_result::accepted
+                                                      : finish_result::gone);
+    if (what.claim) {
+      for (const task_name& name : what.claim->holds) done.stopped.push_back(name);
+      done.tasks.resize(what.claim->rooms.size());
+      done.more_tasks = true;
+    }
     return done;
   }
   void await_first() {
@@ -97,4 +105,40 @@ TEST_CASE("beyond the bound a call that would wait is refused, and nothing of it
   std::size_t all = 0;
   for (const std::size_t starts : s.slow->starts()) all += starts;
   CHECK(all == 4);
+}
+
+TEST_CASE(
+    "each batch of a group is given what became of its own tasks, the claim's go to who claimed") {
+  scene s;
+  writer writes(s.slow);
+  std::vector<batch_result> answers(3);
+  const auto keep = [&answers](std::size_t at) {
+    return [&answers, at](writer::answer how, const batch&) { answers[at] = *std::move(how); };
+  };
+  const auto finishes = [](std::initializer_list<std::uint64_t> epochs) {
+    batch what;
+    for (const std::uint64_t epoch : epochs) what.finish.push_back({.task = {.epoch = epoch}});
+    return what;
+  };
+  writes.submit(start_with(1), [](const writer::answer&, const batch&) {});
+  s.slow->await_first();
+  writes.submit(finishes({1, 2}), keep(0));
+  batch claims = finishes({4});
+  claims.claim.emplace().holds.push_back({.operation = "7"});
+  claims.claim->rooms.resize(2);
+  writes.submit(std::move(claims), keep(1));
+  writes.submit(finishes({3}), keep(2));
+  s.slow->open();
+  writes.drain();
+
+  using enum finish_result;
+  CHECK(s.slow->starts().size() == 2);
+  CHECK(answers[0].finished == std::vector{gone, accepted});
+  CHECK(answers[1].finished == std::vector{accepted});
+  CHECK(answers[2].finished == std::vector{gone});
+  CHECK(answers[0].tasks.empty());
+  REQUIRE(answers[1].stopped.size() == 1);
+  CHECK(answers[1].stopped[0].operation == "7");
+  CHECK(answers[1].tasks.size() == 2);
+  CHECK(answers[1].more_tasks);
 }

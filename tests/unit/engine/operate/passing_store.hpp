@@ -102,6 +102,16 @@ class passing_store : public store {
       const run_id& run, std::string_view operation) const override {
     return inner_.heartbeat(run, operation);
   }
+  bool keeps_tasks() const noexcept override { return inner_.keeps_tasks(); }
+  absl::StatusOr<std::vector<task_row>> tasks(const run_id& run) const override {
+    return inner_.tasks(run);
+  }
+  absl::StatusOr<std::vector<task_row>> held_tasks(std::int64_t worker) const override {
+    return inner_.held_tasks(worker);
+  }
+  absl::StatusOr<std::vector<queued_step>> queued_steps(std::string_view space) const override {
+    return inner_.queued_steps(space);
+  }
   absl::StatusOr<std::vector<log_line>> logs(const run_id& run,
                                              std::size_t at_most) const override {
     return inner_.logs(run, at_most);

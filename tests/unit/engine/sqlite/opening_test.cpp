@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "engine/store/sqlite/connection.hpp"
+#include "engine/store/sqlite/schema.hpp"
 #include "engine/store/status.hpp"
 #include "tests/unit/engine/sqlite/place.hpp"
 
@@ -8,6 +10,23 @@ namespace fermata::conformance {
 namespace {
 
 std::string code_of(const absl::Status& status) { return status.ok() ? "" : fer_code_of(status); }
+
+/// What version 1 of the schema would have of this journal, in a file of its own.
+void write_as_version_1(const std::string& file, const std::string& journal) {
+  {
+    sqlite::connection db(file, {.create = true});
+    db.script("PRAGMA journal_mode = WAL");
+    for (const char* script : sqlite::migrations().front().scripts) db.script(script);
+    db.script("INSERT INTO schema_version VALUES (1, 1, 1, '0.1.0', 0)");
+    db.script(("PRAGMA application_id = " + std::to_string(sqlite::application_id)).c_str());
+  }
+  foreign old(file);
+  REQUIRE(old.run("ATTACH '" + journal + "' AS source").empty());
+  for (const char* table : {"names", "places", "namespaces", "runs", "ready", "events"})
+    REQUIRE(old.run(std::string("INSERT OR IGNORE INTO main.") + table + " SELECT * FROM source." +
+                    table)
+                .empty());
+}
 
 TEST_CASE("an address that isn't one is refused with how it should look") {
   for (const char* wrong :
@@ -73,9 +92,42 @@ TEST_CASE("an older schema is migrated only on demand while a worker is there") 
   auto open = *open_store(here.address());
   REQUIRE(open->register_worker({.host = "here"}).ok());
   foreign other(here.file());
-  REQUIRE(other.run("UPDATE schema_version SET version = 0").empty());
+  REQUIRE(other.run("DELETE FROM schema_version WHERE version > 1").empty());
 
   CHECK(code_of(open_store(here.address()).status()) == "FER-2005");
+}
+
+TEST_CASE("a journal of schema 1 is brought up to date, with a copy beside it; its runs go on") {
+  scene scene;
+  writer made(scene, scene.begin(scene.join()));
+  REQUIRE(made.land(made.next({step_completed("1")})) == landing::landed);
+  REQUIRE(made.park() == landing::landed);
+  place here;
+  write_as_version_1(here.file(), file_of(scene));
+
+  open_options look;
+  look.read_only = true;
+  CHECK(code_of(open_store(here.address(), look).status()) == "FER-2005");
+  scene.journal = *open_store(here.address());
+
+  CHECK(scene.journal->info()->schema_version == 2);
+  CHECK(std::filesystem::exists(here.file() + "-before-schema-2"));
+  CHECK(foreign(here.file() + "-before-schema-2").one("SELECT max(version) FROM schema_version") ==
+        "1");
+  CHECK(scene.events(made.run).size() == 2);
+  const worker_row me = scene.join();
+  CHECK(scene.send(scene.signal(made.chain)).how == message_result::outcome::accepted);
+  claim_request wants = scene.wants();
+  wants.now = scene.journal->now();
+  const auto taken = scene.claim(me, wants).claimed;
+  REQUIRE(taken.size() == 1);
+  writer goes_on(scene, taken[0]);
+  append with_task = goes_on.next({plain(event_kind::attempt_started)});
+  with_task.tasks.push_back({.operation = "2", .epoch = 3, .queue = "gpu", .step = "render"});
+  CHECK(goes_on.land(with_task) == landing::landed);
+  CHECK(scene.journal->tasks(made.run)->size() == 1);
+  CHECK(foreign(here.file()).one("SELECT state FROM fermata_tasks") == "waiting");
+  CHECK(foreign(here.file()).one("SELECT queues FROM fermata_workers") == "");
 }
 
 TEST_CASE("a journal syncs each commit, unless its address says otherwise, and says so") {

@@ -150,9 +150,10 @@ void operation_check::take_attempt(const event& what, const report& found) {
     return found(what.position, fmt::format("{} of operation '{}', which has an outcome",
                                             text_of(what.kind), what.operation));
   }
-  // A worker that couldn't carry it out says so, under the number of the attempt before.
+  // A worker that couldn't carry it out, or gave it back, says so under the number of the attempt before.
+  const std::string& why = what.details.attempt().why().type();
   const bool refused = what.kind == event_kind::attempt_failed && number == ended &&
-                       what.details.attempt().why().type() == "not_started";
+                       (why == "not_started" || why == "given_back");
   if (refused) return;
   if (number != ended + 1) {
     found(what.position, fmt::format("{} of operation '{}' has number {}, {} is expected",

@@ -33,6 +33,7 @@ struct produced {
   event what;
   rare<start_request> child;
   rare<message> send;
+  rare<task_row> task;         // its epoch is this event's position
   std::uint64_t consumes = 0;  // seq of the inbox message that it moves; 0: none
 };
 

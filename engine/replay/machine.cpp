@@ -213,6 +213,7 @@ void machine::differ(mismatch&& what) {
   mismatch_ = std::move(what);
   events_.clear();
   starts_.clear();
+  to_put_.clear();
 }
 
 void machine::undecodable(std::string_view what, std::string_view place) {
@@ -280,6 +281,7 @@ void machine::settle(slot s, settled how) {
   if (op.step) {
     --work_pending_;
     if (op.step->refused) --refused_;
+    task_is_gone(s);
     retrying_.erase({op.step->next_due, s});
     op.step.reset();
   }
@@ -330,6 +332,7 @@ void machine::produce(event&& what) {
 void machine::produce(produced&& what) {
   if (mismatch_ || closed_) return;
   ++produced_count_;
+  if (consuming_ != 0) what.consumes = std::exchange(consuming_, 0);
   const event_class c = class_of(what.what.kind);
   if (c == event_class::outcome) ++outcomes_under_way_;
   if (c == event_class::end) closed_ = true;
@@ -370,6 +373,7 @@ bool machine::ask_command(event_kind kind, const operation& op, foreseen* was) {
 
 std::vector<slot> machine::take_settled() { return std::exchange(settled_, {}); }
 std::vector<produced> machine::take_events() {
+  put_tasks();
   // Code that is replayed asks for things before the notes behind it were seen.
   for (produced& one : events_) one.what.at = latest_ = std::max(one.what.at, latest_);
   return std::exchange(events_, {});
@@ -377,6 +381,10 @@ std::vector<produced> machine::take_events() {
 std::vector<slot> machine::take_stops() { return std::exchange(stops_, {}); }
 std::vector<std::string> machine::take_removed_timers() {
   return std::exchange(removed_timers_, {});
+}
+std::vector<std::string> machine::take_tasks_gone() { return std::exchange(tasks_gone_, {}); }
+std::vector<std::string> machine::take_tasks_withdrawn() {
+  return std::exchange(tasks_withdrawn_, {});
 }
 std::vector<std::uint64_t> machine::take_dropped() { return std::exchange(dropped_, {}); }
 

@@ -113,6 +113,14 @@ class machine {
   /// process of its own. Nothing of the operation starts before the note is delivered.
   void crashed(std::string_view operation, int number, int signal, std::string_view backtrace,
                std::string_view worker, bool alone);
+  /// The task of a remote step wasn't finished in time: it is taken back.
+  void task_late(slot op, attempt_end&& end);
+  /// Neither the task nor its outcome is where they should be.
+  void task_missing(slot op);
+  /// Remote steps whose task is in a queue, or executed: operation and epoch of the task.
+  std::vector<std::pair<slot, std::uint64_t>> tasks_away() const;
+  /// False when it is known that no task was put.
+  bool may_have_tasks() const noexcept { return fold_only_ || task_put_; }
   /// False when it is known that no child was started.
   bool may_have_children() const noexcept { return fold_only_ || child_asked_; }
   /// The grace time, which begins with `stands().finishing`, is over: what is in flight is abandoned.
@@ -122,10 +130,13 @@ class machine {
 
   std::vector<slot> take_settled();
   std::vector<produced> take_events();
-  bool has_events() const noexcept { return !events_.empty(); }
+  bool has_events() const noexcept { return !events_.empty() || !to_put_.empty(); }
   std::vector<attempt_start> take_starts();
   std::vector<slot> take_stops();
   std::vector<std::string> take_removed_timers();
+  /// Operations whose tasks are removed; whose executing workers are told to stop.
+  std::vector<std::string> take_tasks_gone();
+  std::vector<std::string> take_tasks_withdrawn();
   /// Messages that mean nothing to this run (seq): consumed without an event.
   std::vector<std::uint64_t> take_dropped();
   standing stands() const;
@@ -237,6 +248,15 @@ class machine {
   void deliver_crash(slot op, const event& what);
   bool dangerous(const operation& op) const;
   void take_child_end(const message& what);
+  void put_tasks();
+  void put_task(slot op);
+  void take_task_end(const message& what);
+  void task_ended(slot op, const message& what);
+  void note_lost(slot op, const pb::task_ended& end, bool in_doubt);
+  void withdraw_task(slot op);
+  void task_is_put(slot op, const event& what);
+  void task_is_gone(slot op);
+  void take_postponed();
   std::int64_t retry_delay_ms(const operation& op, const attempt_end& end) const;
   void step_failed(slot op, const attempt_end& end);
   void go_on_ending();
@@ -298,6 +318,7 @@ class machine {
   int pending_ = 0;           // operations not settled, branches apart
   int work_pending_ = 0;      // … steps
   int children_pending_ = 0;  // … children, but for those left alone
+  int away_ = 0;              // … steps whose task is in a queue, or executed elsewhere
   int refused_ = 0;           // … steps that this worker can't carry out
   int open_branches_ = 0;
   int open_shields_ = 0;                                // of them
@@ -313,6 +334,8 @@ class machine {
   bool live_ = false;
   bool grace_over_ = false;
   bool child_asked_ = false;
+  bool task_put_ = false;
+  std::uint64_t consuming_ = 0;  // the inbox message that the next event moves
   std::uint64_t produced_count_ = 0;
   std::uint64_t landed_ = 0;
   std::uint64_t gate_ = 0;
@@ -320,10 +343,15 @@ class machine {
   std::vector<produced> events_;
   std::vector<slot> settled_;
   std::vector<slot> starts_;
+  std::vector<slot> to_put_;  // remote steps to start
   std::vector<slot> stops_;
   absl::btree_set<slot> unbegun_;  // told to stop before an attempt began
   std::vector<std::string> removed_timers_;
   std::vector<std::uint64_t> dropped_;
+  std::vector<std::string> tasks_gone_;
+  std::vector<std::string> tasks_withdrawn_;
+  std::vector<message>
+      postponed_;  // outcomes that came while a note about their operation was written
   rare<mismatch> mismatch_;
 };
 

@@ -81,9 +81,15 @@ struct step_state {
   time_us next_due = 0;      // of the next attempt
   time_us first_started = 0;
   pb::failure last_failure;
+  bool putting = false;    // its task is being put into its queue
+  bool withdrawn = false;  // who has its task was told to stop
+  std::uint64_t task = 0;  // that is in its queue, or executed there; 0: none
+  interned task_queue;     // which may be another than the plan's, when the code has changed
   std::string undoes;      // key of the call it undoes
   std::uint64_t gate = 0;  // starts when so many of the machine's events have landed
 };
+
+inline bool is_away(const step_state& step) noexcept { return step.putting || step.task != 0; }
 
 /// What is known of a branch: the root, what spawn opened, a combinator.
 struct branch_state {

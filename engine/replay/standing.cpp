@@ -23,6 +23,8 @@ std::string wait_of(const operation& op) {
   if (op.kind == operation_kind::child) text += " " + op.child.text();
   if (op.due != 0)
     text += (op.kind == operation_kind::receive ? " at most until " : " until ") + instant(op.due);
+  if (op.is_work() && is_away(*op.step))
+    text += fmt::format(" in queue '{}'", op.step->task_queue.str());
   if (op.is_work() && op.step->attempts > 0)
     text += fmt::format(", attempt {} of {}{}; the last failed: {}", op.step->attempts + 1,
                         op.step->plan.max_attempts,
@@ -65,15 +67,16 @@ standing machine::stands() const {
     if (op.is_work() && op.step->next_due > clock_)
       soonest(op.step->next_due);
     else
-      s.attempts = op.is_work() && !op.step->refused;
+      s.attempts = op.is_work() && !op.step->refused && !is_away(*op.step);
   } else {
     const auto later = retrying_.upper_bound({clock_, ~slot{0}});
-    s.attempts = work_pending_ - refused_ - static_cast<int>(std::distance(later, retrying_.end()));
+    s.attempts =
+        work_pending_ - refused_ - away_ - static_cast<int>(std::distance(later, retrying_.end()));
     if (!sleeping_.empty()) soonest(sleeping_.begin()->first);
     if (later != retrying_.end()) soonest(later->first);
     if (!cancelled_ && !root_over_) soonest(deadline_);
   }
-  if (s.finishing && !grace_over_) s.attempts += children_pending_;
+  if (s.finishing && !grace_over_) s.attempts += children_pending_ + away_;
   if (s.needs_attention) s.attempts = 0;
   if (s.attempts == 0) s.waits = waits();
   return s;

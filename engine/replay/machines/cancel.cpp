@@ -104,6 +104,7 @@ void machine::stop(slot s) {
   operation& op = ops_[s];
   if (!live_ || !takes_outcome(op) || op.step->noting) return;
   if (op.step->running) return stops_.push_back(s);
+  if (is_away(*op.step)) return withdraw_task(s);
   op.step->queued = false;
   unbegun_.insert(s);
 }
@@ -114,6 +115,7 @@ void machine::end_unbegun() {
   for (const slot s : std::exchange(unbegun_, {})) {
     operation& op = ops_[s];
     if (!op.is_work() || !takes_outcome(op) || op.step->running || op.step->noting) continue;
+    if (is_away(*op.step)) continue;
     op.answered = true;
     if (op.step->next_due != 0) removed_timers_.push_back(op.id);
     event e = outcome_of(s, op.step->attempts, 0);

@@ -68,6 +68,7 @@ void machine::deliver_failing(const event& what) {
   mail_.clear();
   for (const std::string& id : f.unread()) mail_[{}].emplace_back(payload{}, id);
   starts_.clear();
+  to_put_.clear();
   asks_people_ = 0;
   go_on_ending();
 }

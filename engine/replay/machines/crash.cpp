@@ -31,6 +31,9 @@ void machine::crashed(std::string_view operation, int number, int signal,
 void machine::deliver_crash(slot s, const event& what) {
   step_state& step = *ops_[s].step;
   step.noting = false;
+  // Found in a black box: an attempt of before, whose task had been taken back.
+  if (is_away(step) && what.details.attempt().queue().empty()) return;
+  task_is_gone(s);
   if (what.kind == event_kind::attempt_crashed)
     ++step.crashes;
   else
@@ -39,11 +42,13 @@ void machine::deliver_crash(slot s, const event& what) {
   if (std::find(suspects_.begin(), suspects_.end(), s) == suspects_.end()) suspects_.push_back(s);
   step.queued = false;
   must_stop(ops_[s]) ? stop(s) : want_start(s);
+  take_postponed();
 }
 
 /// An owner before this one began an attempt and didn't end it.
 bool machine::vanished(const operation& op) const {
-  return op.step->plan.on_crash != 0 && op.step->started_noted && !op.step->running;
+  return op.step->plan.on_crash != 0 && op.step->started_noted && !op.step->running &&
+         !is_away(*op.step);
 }
 
 bool machine::dangerous(const operation& op) const {

@@ -96,6 +96,7 @@ void machine::produce_failing(settled how, const pb::failure& why) {
   *f.mutable_why() = why;
   f.set_cancelled(how == settled::cancelled);
   for (const std::string& id : last().abandoned) f.add_abandoned(id);
+  for (const auto& [op, task] : tasks_away()) tasks_gone_.push_back(ops_[op].id);
   for (const auto& [name, letters] : mail_)
     for (const auto& letter : letters) f.add_unread(letter.second);
   end_produced_ = true;

@@ -22,6 +22,7 @@ void machine::ask_receive(slot s, const request& what) {
 void machine::receive(const message& what) {
   if (!live_ || mismatch_ || ended_ || closed_) return;
   if (what.kind == message_kind::child_ended) return take_child_end(what);
+  if (what.kind == message_kind::step_outcome) return take_task_end(what);
   produced made;
   made.consumes = what.seq;
   event& e = made.what;

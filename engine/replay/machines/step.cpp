@@ -70,7 +70,7 @@ void machine::want_start(slot s) {
   step_state& step = *op.step;
   if (!live_ || !takes_outcome(op) || exhausted_ || asks_people_ != 0) return;
   if (step.queued || step.running || step.noting || step.refused || step.next_due > clock_) return;
-  if (dangerous(op)) return;
+  if (is_away(step) || dangerous(op)) return;
   if (step.plan.on_crash == 2 && vanished(op)) {
     asks_people_ = s;
     return;
@@ -85,6 +85,10 @@ void machine::want_start(slot s) {
         "the worker went away during an attempt; whether it had an effect is unknown");
     end.why.set_retryable(false);
     return step_failed(s, end);
+  }
+  if (op.kind == operation_kind::step && !step.plan.queue.empty()) {
+    step.queued = true;  // until the code stands: it may take the call back
+    return to_put_.push_back(s);
   }
   if (step.plan.on_crash != 0) {
     event e = make(event_kind::attempt_started, op);
@@ -280,6 +284,7 @@ void machine::step_failed(slot s, const attempt_end& end) {
   a.set_started_us(end.started);
   a.set_step(op.name);
   a.set_operation_kind(static_cast<int>(op.kind));
+  if (is_away(*op.step)) a.set_queue(op.step->task_queue.str());
   op.step->noting = true;
   produce(std::move(e));
 }
@@ -310,12 +315,18 @@ void machine::deliver_attempt(const event& what) {
   step_state& step = *ops_[s].step;
   if (what.kind == event_kind::attempt_started) {
     step.started_noted = true;
+    if (!what.details.attempt().queue().empty()) task_is_put(s, what);
     return;
   }
   if (what.kind != event_kind::attempt_failed) return;
   const pb::attempt& a = what.details.attempt();
   step.started_noted = false;
-  if (a.number() <= step.attempts) return;  // it was refused, it didn't fail
+  task_is_gone(s);
+  if (a.number() <= step.attempts) {  // it was refused, or given back: it didn't fail
+    if (!std::exchange(step.noting, false)) return;
+    must_stop(ops_[s]) ? stop(s) : want_start(s);
+    return take_postponed();
+  }
   retrying_.erase({step.next_due, s});
   step.attempts = a.number();
   step.next_due = a.next_due_us();
@@ -329,6 +340,7 @@ void machine::deliver_attempt(const event& what) {
   }
   retrying_.emplace(step.next_due, s);
   must_stop(ops_[s]) ? stop(s) : want_start(s);
+  take_postponed();
 }
 
 }  // namespace fermata::engine

@@ -79,6 +79,7 @@ class program {
         return;
       default:
         request more{.plan = plan};
+        if (below(roll, 3) == 0) more.plan.queue = "gpu";
         if (below(roll, 4) == 0) more.undo = undo_plan{.name = "", .plan = plan};
         asked.push_back(c.step("step", std::move(more)));
     }
@@ -93,7 +94,18 @@ void live_on(teller& t, std::uint64_t seed) {
   chance roll(seed);
   const auto one = [&] {
     const std::vector<std::string> running = t.running();
+    const std::vector<std::string> tasks = t.tasks();
     const int what = below(roll, 12);
+    if (!tasks.empty() && below(roll, 3) == 0) {
+      const std::string& op =
+          tasks[static_cast<std::size_t>(below(roll, static_cast<int>(tasks.size())))];
+      if (t.task(op).withdrawn) return t.task_ends(op, task_end::cancelled);
+      if (what == 7) return t.task_ends(op, task_end::lost, {}, below(roll, 2) ? 0 : 11);
+      if (what == 8) return t.task_ends(op, task_end::given_back);
+      if (what == 9) return t.task_late(op, "late");
+      if (what == 10) return t.task_missing(op);
+      return t.task_ends(op, what < 5 ? task_end::value : task_end::failed, op);
+    }
     if (!running.empty() && what < 7) {
       const std::string& op =
           running[static_cast<std::size_t>(below(roll, static_cast<int>(running.size())))];
@@ -119,6 +131,7 @@ void live_on(teller& t, std::uint64_t seed) {
     const std::vector<std::string> running = t.running();
     for (const std::string& op : running)
       if (t.runs(op)) t.completes(op, op);
+    for (const std::string& op : t.tasks()) t.task_ends(op, task_end::value, op);
     for (const std::string& op : t.children()) t.child_ends(op, run_state::completed, "c");
     t.signal("word", "last");
     t.passes(10'000);

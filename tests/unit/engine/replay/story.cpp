@@ -284,11 +284,17 @@ void teller::deliver(const event& what) {
 void teller::pump_once() {
   std::vector<produced> made = machine_->take_events();
   std::vector<event> fresh;
+  note_tasks();
   for (produced& p : made) {
     p.what.position = journal_.size() + 1;
     journal_.push_back(p.what);
     fresh.push_back(p.what);
     say("append " + render(p.what));
+    if (p.task) {
+      say(fmt::format("  task in {}{}", p.task->queue, p.task->alone ? " alone" : ""));
+      tasks_[p.what.operation] = *p.task;
+      tasks_[p.what.operation].epoch = p.what.position;
+    }
     if (p.child) say("  start request " + p.child->workflow);
     if (p.send)
       say(p.send->kind == message_kind::cancel        ? "  tell the child to stop"
@@ -298,6 +304,18 @@ void teller::pump_once() {
   if (evict_) return renew(false);
   machine_->landed(fresh.size());
   for (const event& e : fresh) deliver(e);
+}
+
+/// What an append does to tasks before it puts new ones.
+void teller::note_tasks() {
+  for (const std::string& id : machine_->take_tasks_gone()) {
+    say("take task " + id + " back");
+    tasks_.erase(id);
+  }
+  for (const std::string& id : machine_->take_tasks_withdrawn()) {
+    say("withdraw task " + id);
+    tasks_.at(id).withdrawn = true;
+  }
 }
 
 void teller::pump() {
@@ -314,6 +332,7 @@ void teller::take_starts() {
                     a.alone ? " alone" : ""));
     running_[a.operation] = std::move(a);
   }
+  note_tasks();
   for (slot s : machine_->take_stops()) say("stop " + machine_->look(s).id);
   for (std::uint64_t seq : machine_->take_dropped()) say(fmt::format("drop message {}", seq));
   for (const std::string& id : machine_->take_removed_timers()) say("remove timer " + id);
@@ -328,6 +347,12 @@ std::vector<std::string> teller::running() const {
 bool teller::runs(const std::string& op) const {
   const auto found = running_.find(op);
   return found != running_.end() && machine_->look(found->second.op).is_work();
+}
+
+std::vector<std::string> teller::tasks() const {
+  std::vector<std::string> out;
+  for (const auto& [id, task] : tasks_) out.push_back(id);
+  return out;
 }
 
 std::vector<std::string> teller::children() const {
@@ -407,6 +432,47 @@ void teller::child_ends(std::string op, run_state how, std::string value) {
   else
     end.mutable_why()->set_message(std::move(value));
   tell(std::move(m));
+}
+void teller::task_ends(const std::string& op, task_end how, std::string what, int signal) {
+  auto node = tasks_.extract(op);
+  REQUIRE_MESSAGE(!node.empty(), "operation " << op << " has no task:\n" << story());
+  tell_task_end(node.mapped(), how, std::move(what), signal);
+}
+void teller::late_task_ends(const std::string& op, std::uint64_t epoch, task_end how,
+                            std::string what) {
+  task_row task;
+  task.operation = op;
+  task.epoch = epoch;
+  tell_task_end(task, how, std::move(what), 0);
+}
+void teller::tell_task_end(const task_row& task, task_end how, std::string what, int signal) {
+  message m{.kind = message_kind::step_outcome, .operation = task.operation};
+  auto& end = *m.details.mutable_task_end();
+  end.set_how(static_cast<int>(how));
+  end.set_attempt(task.attempt);
+  end.set_epoch(task.epoch);
+  end.set_started_us(now_);
+  end.set_signal(signal);
+  end.set_alone(task.alone);
+  if (how == task_end::value) m.value = text(std::move(what));
+  if (how == task_end::failed) {
+    end.mutable_why()->set_message(std::move(what));
+    end.mutable_why()->set_retryable(true);
+  }
+  tell(std::move(m));
+}
+void teller::task_late(const std::string& op, std::string why) {
+  attempt_end end{.how = attempt_end::how_t::failed, .number = tasks_.at(op).attempt};
+  tasks_.erase(op);
+  end.why.set_message(std::move(why));
+  end.why.set_retryable(true);
+  machine_->task_late(find(op), std::move(end));
+  pump();
+}
+void teller::task_missing(const std::string& op) {
+  tasks_.erase(op);
+  machine_->task_missing(find(op));
+  pump();
 }
 void teller::passes(std::int64_t ms) {
   now_ += ms * 1000;

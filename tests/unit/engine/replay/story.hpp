@@ -103,6 +103,12 @@ class teller {
   void several(std::function<void()> together);  // one commit
   void grace_over();
   void crashes(std::string op, int signal, bool alone = false);
+  /// Who executes the task of this operation says so; `what`: the value, or why. `signal`: of a crash.
+  void task_ends(const std::string& op, task_end how, std::string what = {}, int signal = 0);
+  /// As that, for an attempt that was taken back.
+  void late_task_ends(const std::string& op, std::uint64_t epoch, task_end how, std::string what);
+  void task_late(const std::string& op, std::string why);
+  void task_missing(const std::string& op);
   void act(std::string what);
   void refuse(std::string op);
   void takeover();  // the process is gone, another one goes on
@@ -124,6 +130,8 @@ class teller {
   std::vector<std::string> running() const;
   bool runs(const std::string& op) const;
   std::vector<std::string> children() const;  // that haven't ended
+  std::vector<std::string> tasks() const;     // that are in a queue, or executed there
+  const task_row& task(const std::string& op) const { return tasks_.at(op); }
   slot at(const std::string& op) const { return find(op); }
 
  private:
@@ -134,6 +142,8 @@ class teller {
   void pump();
   void pump_once();
   void take_starts();
+  void note_tasks();
+  void tell_task_end(const task_row& task, task_end how, std::string what, int signal);
   slot find(const std::string& op) const;
   event act_event(std::string what);
 
@@ -147,6 +157,7 @@ class teller {
   std::vector<event> journal_;
   std::vector<std::string> lines_;
   std::map<std::string, attempt_start> running_;
+  std::map<std::string, task_row> tasks_;
   bool folded_ = false;  // goes on without the code
 };
 

@@ -63,12 +63,21 @@ std::optional<refusal> refuse_options(std::string_view whose, const step_options
                    fmt::format("{}: isolation is own_process, and this version can't give a step a "
                                "process of its own: leave it out",
                                whose));
-  if (!options.queue.empty())
-    return because(codes::not_in_this_version,
-                   fmt::format("{}: queue is '{}', and this version carries out steps only where "
-                               "their workflow runs: leave it out",
-                               whose, options.queue));
+  if (!engine::is_utf8(options.queue) || options.queue.size() > engine::limits::name_max)
+    return because(codes::text_too_long,
+                   fmt::format("{}: the queue{} isn't allowed: a queue's name is at most {} bytes "
+                               "of UTF-8",
+                               whose, shown(options.queue), engine::limits::name_max));
   return std::nullopt;
+}
+
+std::optional<refusal> refuse_queue(std::string_view whose, const step_options& options) {
+  if (options.queue.empty()) return std::nullopt;
+  return because(
+      codes::not_in_this_version,
+      fmt::format("{}: queue is '{}', and its body is part of the workflow's code: call a "
+                  "step that other workers serve, or leave the queue out",
+                  whose, options.queue));
 }
 
 }  // namespace fermata::detail

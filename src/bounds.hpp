@@ -22,5 +22,7 @@ std::optional<refusal> refuse_key(std::string_view key);
 std::optional<refusal> refuse_tag(std::string_view name, std::string_view value);
 /// What only later versions can carry out. `whose`: "step 'resize'", "this worker's options".
 std::optional<refusal> refuse_options(std::string_view whose, const step_options& options);
+/// A body of the workflow itself is carried out where the workflow is.
+std::optional<refusal> refuse_queue(std::string_view whose, const step_options& options);
 
 }  // namespace fermata::detail

@@ -164,6 +164,8 @@ void live_run::check(const request& what) {
   refuse(refuse_options(whose(what.name), what.options), "not_in_this_version");
   if (what.undo)
     refuse(refuse_options(whose(what.undo->name), what.undo->options), "not_in_this_version");
+  if (what.kind == op_kind::local || what.kind == op_kind::transaction)
+    refuse(refuse_queue(whose(what.name), what.options), "not_in_this_version");
   if (!what.child.key.empty()) refuse(refuse_key(what.child.key), "bad_key");
   if (what.kind != op_kind::tag) return;
   refuse(refuse_tag(what.name, what.input.bytes), "bad_tag");

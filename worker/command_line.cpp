@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include <cstdlib>
 #include <memory>
 
 namespace fermata::detail {
@@ -25,12 +26,39 @@ CLI::Validator is_duration() {
       "DURATION");
 }
 
+/// "gpu", "gpu=4".
+served_queue read_queue(const std::string& text) {
+  const std::size_t at = text.rfind('=');
+  if (at == std::string::npos) return text;
+  return {text.substr(0, at), std::atoi(text.c_str() + at + 1)};
+}
+
+CLI::Validator is_queue() {
+  return CLI::Validator(
+      [](std::string& text) {
+        const std::size_t at = text.rfind('=');
+        if (at == std::string::npos) return std::string();
+        const std::string number = text.substr(at + 1);
+        const bool digits = !number.empty() && number.size() <= 5 &&
+                            number.find_first_not_of("0123456789") == std::string::npos;
+        const int places = digits ? std::atoi(number.c_str()) : 0;
+        return places >= 1 && places <= concurrency_max
+                   ? std::string()
+                   : fmt::format(
+                         "'{}' isn't a queue: NAME, or NAME=N for N of its steps at once, "
+                         "1 to {}",
+                         text, concurrency_max);
+      },
+      "");
+}
+
 std::string examples(const std::string& program, bool takes_modules) {
   const std::string call = program + (takes_modules ? " --module liborders.so" : "");
   return fmt::format(
       "Examples:\n"
       "  {0} --journal sqlite:orders.db\n"
       "  FERMATA_JOURNAL=sqlite:orders.db {0} --queue default --queue mail --concurrency 16\n"
+      "  {0} --journal sqlite:orders.db --queue gpu=4\n"
       "  {0} --journal sqlite:orders.db --own-build-only --drain-grace 30s\n"
       "\n"
       "SIGTERM or SIGINT: claims no more, lets attempts in flight end, gives its runs back.\n"
@@ -55,11 +83,14 @@ void add_flags(CLI::App& app, raw_flags& raw, worker_options& options, worker_li
   app.add_option("--namespace", options.ns, "Its namespace; it sees no other")
       ->type_name("NAME")
       ->capture_default_str();
-  app.add_option("--queue", raw.queues, "Serve this queue; may be repeated")
-      ->type_name("NAME")
+  app.add_option("--queue", raw.queues,
+                 "Serve this queue; may be repeated. With a number, so many of its steps at once")
+      ->type_name("NAME[=N]")
       ->allow_extra_args(false)
-      ->default_str(fmt::format("{}", fmt::join(options.queues, " ")));
-  app.add_option("--concurrency", options.concurrency, "Steps at once")
+      ->check(is_queue())
+      ->default_str(queues_text(options.queues));
+  app.add_option("--concurrency", options.concurrency,
+                 "Steps at once, those of queues with a number apart")
       ->check(CLI::Range(1, concurrency_max))
       ->type_name("N")
       ->capture_default_str();
@@ -84,7 +115,8 @@ void add_flags(CLI::App& app, raw_flags& raw, worker_options& options, worker_li
 }
 
 void apply(const raw_flags& raw, worker_options& options, worker_line& line) {
-  if (!raw.queues.empty()) options.queues = raw.queues;
+  if (!raw.queues.empty()) options.queues.clear();
+  for (const std::string& queue : raw.queues) options.queues.push_back(read_queue(queue));
   if (!raw.build.empty()) options.build = raw.build;
   if (const auto grace = parse_duration(raw.drain_grace)) options.drain_grace = *grace;
   line.create = !raw.no_create;
@@ -93,6 +125,15 @@ void apply(const raw_flags& raw, worker_options& options, worker_line& line) {
 }
 
 }  // namespace
+
+std::string queues_text(const std::vector<served_queue>& queues) {
+  std::string text;
+  for (const served_queue& queue : queues) {
+    text += (text.empty() ? "" : " ") + queue.name;
+    if (queue.concurrency > 0) text += fmt::format("={}", queue.concurrency);
+  }
+  return text;
+}
 
 std::string program_name(int argc, const char* const* argv) {
   const std::string_view path = argc > 0 ? argv[0] : "fermata-worker";

@@ -33,6 +33,9 @@ struct answered {
 std::optional<answered> read_command_line(int argc, const char* const* argv, bool takes_modules,
                                           worker_options& options, worker_line& line);
 
+/// "default gpu=4".
+std::string queues_text(const std::vector<served_queue>& queues);
+
 /// "orders-worker" of "/usr/bin/orders-worker".
 std::string program_name(int argc, const char* const* argv);
 

@@ -52,7 +52,7 @@ std::string start_sentence(worker::impl& inside, const worker_line& line) {
       line.journal.empty() ? "its program's journal" : line.journal, ::getpid(), build_of(options),
       names_of("workflow", "workflows", inside.serves().workflows()),
       names_of("step", "steps", inside.serves().steps()),
-      options.queues.size() == 1 ? "queue" : "queues", fmt::join(options.queues, ", "), options.ns);
+      options.queues.size() == 1 ? "queue" : "queues", queues_text(options.queues), options.ns);
 }
 
 /// The journal of the command line, unless the program gave one and nobody asks for another.

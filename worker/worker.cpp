@@ -29,7 +29,8 @@ void worker::impl::check() const {
     throw error(why->code, why->text);
   detail::check_utf8("the worker's namespace", options_.ns);
   if (options_.build) detail::check_utf8("the worker's build", *options_.build);
-  for (const std::string& queue : options_.queues) detail::check_utf8("a queue's name", queue);
+  for (const served_queue& queue : options_.queues)
+    detail::check_utf8("a queue's name", queue.name);
   for (const auto& [name, workflow] : serves_->workflows())
     detail::check_utf8("a workflow's name", name);
   for (const auto& [name, step] : serves_->steps()) detail::check_utf8("a step's name", name);
@@ -40,6 +41,12 @@ void worker::impl::check() const {
                                             "': call worker.connect for it before run [FER-3003]");
     if (const auto why = detail::refuse_options("step '" + name + "'", step.defaults))
       throw error(why->code, why->text);
+    // Tables of the journal's own database: one transaction with the outcome, by the run's owner.
+    if (body != nullptr && !step.defaults.queue.empty() && !*serves_->database(body->database))
+      throw error(codes::not_in_this_version,
+                  "step '" + name + "': queue is '" + std::string(step.defaults.queue) +
+                      "', and a transaction in the journal is made by the worker of its run: leave "
+                      "the queue out [FER-3004]");
   }
 }
 

@@ -64,6 +64,10 @@ class kit {
     hang_step(what.name(), times);
   }
 
+  /// Its worker takes the queues of the steps that it serves; a queue that only a call names is said
+  /// here.
+  void serve_queue(std::string_view queue);
+
   void work();                      ///< until nothing can happen without time passing
   void advance(duration how_long);  ///< works, lets time pass, works
   time_point now() const;

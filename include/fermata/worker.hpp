@@ -15,11 +15,23 @@
 
 namespace fermata {
 
+/// A queue that a worker serves: `"mail"`, or `{"gpu", 4}`, whose steps have four places of their own.
+struct served_queue {
+  std::string name;
+  int concurrency = 0;  ///< steps of it at once; 0: they share the worker's `concurrency`
+
+  served_queue(const char* named) : name(named) {}             // NOLINT: as a text
+  served_queue(std::string named) : name(std::move(named)) {}  // NOLINT
+  served_queue(std::string named, int at_once) : name(std::move(named)), concurrency(at_once) {}
+  friend bool operator==(const served_queue&, const served_queue&) = default;
+};
+
 /// How a worker works; written in braces. `fermata::main` lets the command line change it.
 struct worker_options {
-  int concurrency = 64;  ///< steps at once
+  int concurrency = 64;  ///< steps at once, those of queues with a number apart
   int max_runs = 1000;   ///< runs that it owns at once
-  std::vector<std::string> queues = {"default"};
+  /// Whose runs and whose steps it takes; of them, those that it serves.
+  std::vector<served_queue> queues = {"default"};
   std::string ns = "default";  ///< its namespace: it sees no other
   /// Stamped on the runs it begins; empty: $FERMATA_BUILD, else the GNU build id of the binary.
   std::optional<std::string> build = {};

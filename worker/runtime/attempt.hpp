@@ -29,6 +29,15 @@ class live_attempt final : public detail::attempt_port {
         run_(run),
         epoch_(epoch),
         context_(*this) {}
+  /// Of a remote step: what a claim has brought.
+  live_attempt(engine::attempt_start&& start, const engine::task_row& task,
+               std::shared_ptr<attempt_host> host)
+      : host_(std::move(host)),
+        start_(std::move(start)),
+        run_(task.run),
+        epoch_(task.epoch),
+        task_(task),
+        context_(*this) {}
   ~live_attempt() { leave_frame(); }
 
   // attempt_port: any thread
@@ -71,6 +80,8 @@ class live_attempt final : public detail::attempt_port {
   }
 
   const engine::attempt_start& start() const noexcept { return start_; }
+  /// Null: an attempt of a run of this worker. Without the input.
+  const engine::task_row* task() const noexcept { return task_ ? &*task_ : nullptr; }
   /// For the body; `start` is without it afterwards.
   engine::payload take_input() { return std::move(start_.input); }
   const engine::run_id& run() const noexcept { return run_; }
@@ -92,6 +103,7 @@ class live_attempt final : public detail::attempt_port {
   detail::live_run::local_op local;
   engine::slot slot = 0;
   std::size_t among_running = 0;  // its place there
+  std::size_t lane = 0;           // whose places it takes
 
   // Set before it starts.
   std::optional<detail::payload> saved_beat;
@@ -100,7 +112,8 @@ class live_attempt final : public detail::attempt_port {
   const std::shared_ptr<attempt_host> host_;
   engine::attempt_start start_;
   const engine::run_id run_;
-  const engine::epoch_t epoch_;
+  const std::uint64_t epoch_;
+  const std::optional<engine::task_row> task_;
   step_context context_;
   std::stop_source stop_;
   black_box* box_ = nullptr;  // set on the thread that begins it

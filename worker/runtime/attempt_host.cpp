@@ -62,9 +62,14 @@ void attempt_host::execute(live_attempt& a, attempt_done& to) const {
   a.leave_box();
 }
 
-void attempt_host::write_heartbeat(const live_attempt& a, const detail::payload& details) const {
-  (void)parts_.store->put_heartbeat(
-      {a.run(), a.start().operation, a.attempt(), parts_.store->now(), detail::to_engine(details)});
+bool attempt_host::write_heartbeat(const live_attempt& a, const detail::payload& details) const {
+  engine::heartbeat_row beat{.run = a.run(),
+                             .operation = a.start().operation,
+                             .attempt = a.attempt(),
+                             .at = parts_.store->now()};
+  if (!details.bytes.empty()) beat.details = detail::to_engine(details);
+  if (a.task() != nullptr) beat.epoch = a.task()->epoch;
+  return !absl::IsNotFound(parts_.store->put_heartbeat(beat));
 }
 
 }  // namespace fermata::runtime

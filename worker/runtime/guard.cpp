@@ -4,6 +4,7 @@
 #include "engine/limits.hpp"
 #include "engine/operate/operate.hpp"
 #include "engine/store/status.hpp"
+#include "engine/store/tasks.hpp"
 #include "worker/runtime/frame_names.hpp"
 #include "worker/runtime/session.hpp"
 
@@ -82,10 +83,10 @@ bool session::vouches() {
   return false;
 }
 
-/// While it owns runs, every third of a lease; silent otherwise. A claim sets the lease by itself, so
+/// While it owns runs or tasks, every third of a lease; silent otherwise. A claim sets the lease by itself, so
 /// one may be left when all runs have ended: it is taken back, or it would run out.
 void session::renew() {
-  const bool owns = loop_->owned() > 0;
+  const bool owns = loop_->owned() > 0 || loop_->held() > 0;
   std::int64_t held = host_->lease_until.load();
   if (!owns && held == INT64_MAX) return;
   const std::int64_t boot = store_.boot_now();
@@ -161,7 +162,11 @@ bool session::settle_death(const engine::worker_row& dead) {
   std::vector<black_box::entry> entries = black_box::read(path, &whose);
   const bool box_is_its = whose == dead.id.text();
   if (!box_is_its) entries.clear();
-  for (const auto& [run, found] : blames_of(std::move(entries))) {
+  auto blames = blames_of(std::move(entries));
+  const absl::Status told = settle_tasks(dead, box_is_its, blames);
+  if (!told.ok()) complain(told);
+  if (passes(told)) return false;
+  for (const auto& [run, found] : blames) {
     const absl::Status done = engine::journal_blame(store_, run, dead, found);
     if (!done.ok()) complain(done);
     if (passes(done)) return false;
@@ -178,6 +183,37 @@ bool session::settle_death(const engine::worker_row& dead) {
   log(level::warning,
       fmt::format("worker {} (pid {}) is gone; its runs go on", dead.id.text(), dead.pid));
   return true;
+}
+
+/// What became of the tasks that it held is told to the owners of their runs: the attempt crashed, is
+/// suspected, or is given back when the black box says that it wasn't to blame. Without a black box
+/// the store says `lost`. What is told here is taken out of `blames`.
+absl::Status session::settle_tasks(const engine::worker_row& dead, bool has_box,
+                                   std::map<engine::run_id, std::vector<engine::blame>>& blames) {
+  if (!has_box) return absl::OkStatus();
+  const auto held = store_.held_tasks(dead.row);
+  if (!held.ok()) return held.status();
+  engine::batch telling;
+  for (const engine::task_row& task : *held) {
+    std::vector<engine::blame>& of_run = blames[task.run];
+    const auto found = std::find_if(of_run.begin(), of_run.end(), [&](const engine::blame& b) {
+      return b.operation == task.operation && b.attempt == task.attempt;
+    });
+    const bool blamed = found != of_run.end();
+    engine::message told = engine::outcome_of(
+        task, blamed ? engine::task_end::lost : engine::task_end::given_back, dead.id.text());
+    if (blamed) {
+      pb::task_ended& said = *told.details.mutable_task_end();
+      said.set_signal(found->signal);
+      said.set_backtrace(found->backtrace);
+      said.set_alone(found->alone);
+      of_run.erase(found);
+    }
+    if (of_run.empty()) blames.erase(task.run);
+    telling.finish.push_back({engine::name_of(task), std::move(told)});
+  }
+  if (telling.finish.empty()) return absl::OkStatus();
+  return store_.commit(std::move(telling)).status();
 }
 
 /// When the next lease may end; and what a worker that went away may have left half done.

@@ -20,7 +20,18 @@ run_loop::run_loop(detail::journal_impl& journal, std::shared_ptr<attempt_host> 
       worker_(worker_row),
       options_(std::move(options)),
       outside_(outside),
-      mail_(std::make_shared<mailbox<mail>>()) {}
+      has_queues_(store_.keeps_tasks()),
+      mail_(std::make_shared<mailbox<mail>>()) {
+  lanes_.push_back({.places = options_.concurrency});
+  for (const std::string& queue : options_.queues) {
+    const auto own = std::find_if(options_.places.begin(), options_.places.end(),
+                                  [&](const own_places& p) { return p.queue == queue; });
+    if (own == options_.places.end())
+      lanes_[0].queues.push_back(queue);
+    else
+      lanes_.push_back({.queues = {queue}, .places = own->concurrency});
+  }
+}
 
 run_loop::~run_loop() {
   mail_->close();
@@ -294,7 +305,7 @@ void run_loop::give_back() {
 
 bool run_loop::idle() const {
   return let_go_.empty() && running_.empty() && batches_under_way_ == 0 && again_.empty() &&
-         dirty_.empty() && to_append_.empty();
+         dirty_.empty() && to_append_.empty() && to_finish_.empty();
 }
 
 void run_loop::stop_attempts() {
@@ -304,6 +315,9 @@ void run_loop::stop_attempts() {
   }
   for (const std::shared_ptr<live_attempt>& a : backlog_) a->answered = true;
   backlog_.clear();
+  // Tasks that haven't begun are given back with the worker's others.
+  for (const std::shared_ptr<live_attempt>& a : tasks_to_begin_) a->answered = true;
+  tasks_to_begin_.clear();
 }
 
 }  // namespace fermata::runtime

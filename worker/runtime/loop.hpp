@@ -23,14 +23,22 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <tuple>
 #include <unordered_map>
 #include <variant>
 #include <vector>
 
 namespace fermata::runtime {
 
+/// A queue whose steps have places of their own.
+struct own_places {
+  std::string queue;
+  int concurrency = 0;
+};
+
 struct loop_options {
   int concurrency = 64;
+  std::vector<own_places> places;
   int max_runs = 1000;
   std::vector<std::string> queues = {"default"};
   std::string build;
@@ -71,6 +79,8 @@ class run_loop final : public detail::local_worker {
   void stop_attempts();
   bool idle() const;  // no attempt runs, no append is under way
   std::size_t owned() const noexcept { return owned_.load(); }
+  /// Tasks that it holds.
+  std::size_t held() const noexcept { return held_.load(); }
   /// The steady times (µs) at which the first and the last attempt or grace time are over by
   /// themselves; 0: none.
   std::int64_t first_due() const;
@@ -105,17 +115,21 @@ class run_loop final : public detail::local_worker {
     std::vector<engine::produced> events;
     std::vector<std::string> removed_timers;
     std::vector<std::uint64_t> dropped;
+    std::vector<std::string> tasks_gone;
+    std::vector<std::string> tasks_withdrawn;
     std::optional<std::string> status;
     std::vector<engine::log_line> lines;
     engine::run_changes changes;
     bool empty() const noexcept {
-      return events.empty() && removed_timers.empty() && dropped.empty() && !status &&
-             lines.empty() && changes.timers_set.empty();
+      return events.empty() && removed_timers.empty() && dropped.empty() && tasks_gone.empty() &&
+             tasks_withdrawn.empty() && !status && lines.empty() && changes.timers_set.empty();
     }
     void clear() {
       events.clear();
       removed_timers.clear();
       dropped.clear();
+      tasks_gone.clear();
+      tasks_withdrawn.clear();
       status.reset();
       lines.clear();
       changes = {};
@@ -177,11 +191,24 @@ class run_loop final : public detail::local_worker {
     engine::run_id run;
     std::uint64_t number = 0;  // of its append: the run may have been let go and taken anew since
   };
+  /// A task that this worker took, until its outcome is written: run, operation, epoch.
+  using task_key = std::tuple<engine::run_id, std::string, std::uint64_t>;
+  static task_key key_of(const engine::task_name& name) {
+    return {name.run, name.operation, name.epoch};
+  }
+  /// Steps that share places: those of the worker's runs and of queues without a number; or those of
+  /// one queue.
+  struct lane {
+    std::vector<std::string> queues;
+    int places = 0;
+    int running = 0;
+  };
   struct commit_answer {
     engine::writer::answer answer;
     engine::batch batch;
-    std::vector<sent_run> runs;  // as the batch's appends
-    std::int64_t sent = 0;       // boot time
+    std::vector<sent_run> runs;        // as the batch's appends
+    std::vector<task_key> finishes{};  // as the batch's
+    std::int64_t sent = 0;             // boot time
     bool claims = false;
   };
   struct admission {
@@ -221,6 +248,7 @@ class run_loop final : public detail::local_worker {
   bool replay(active& run, std::vector<engine::event>&& history);
   void feed(active& run, engine::claimed& found);
   std::string report_of(const active& run) const;
+  bool quarantined(active& run);
   void quarantine(active& run, std::string_view what);
   void run_code(active& run, const std::function<void(detail::live_run&)>& what);
   void deliver_all(detail::live_run& live, std::vector<engine::event>& events);
@@ -252,15 +280,34 @@ class run_loop final : public detail::local_worker {
   void deliver(active& run);
   void take_claimed(engine::batch_result& from, std::int64_t sent);
 
+  // loop_tasks.cpp
+  std::vector<engine::task_room> rooms() const;
+  std::vector<engine::task_name> holds() const;
+  void take_tasks(std::vector<engine::task_row>&& tasks);
+  void take_task(engine::task_row&& task);
+  void stop_task(const engine::task_name& name);
+  void dispatch_tasks(std::vector<step_pool::task>& to);
+  void finish_task(attempt_done&& what);
+  void report_task(live_attempt& what, engine::attempt_end&& end);
+  void end_task(live_attempt& what, engine::message&& outcome);
+  void take_finished(const commit_answer& what);
+  void find_lost_tasks();
+  void look_after(active& run, const engine::timer_row& due);
+  void find_missing_tasks(active& run, const engine::claimed& found);
+
   // loop_attempts.cpp
   void want_attempts(active& run);
   void dispatch();
   step_pool::task task_of(active& run, std::shared_ptr<live_attempt> what);
+  step_pool::task body_of(std::shared_ptr<live_attempt> what);
+  void time_from_now(live_attempt& what);
+  engine::attempt_end end_of(const live_attempt& what, attempt_done&& done) const;
   void now_running(const std::shared_ptr<live_attempt>& what);
   void no_longer_running(const live_attempt& what);
   void finish(attempt_done&& what);
   void report(active& run, live_attempt& what, engine::attempt_end&& end);
   void time_out(live_attempt& what, std::string_view why);
+  static pb::failure timed_out(std::string_view step, std::string_view why);
   bool is_journal_transaction(const live_attempt& what) const;
   void not_served(active& run, const engine::attempt_start& what);
 
@@ -272,6 +319,7 @@ class run_loop final : public detail::local_worker {
   const std::int64_t worker_;
   const loop_options options_;
   loop_outside& outside_;
+  const bool has_queues_;  // the store keeps steps on queues of their own
 
   // Touched only on the loop's thread.
   absl::flat_hash_map<engine::run_id, std::unique_ptr<active>, std::hash<engine::run_id>> runs_;
@@ -285,7 +333,13 @@ class run_loop final : public detail::local_worker {
   std::set<engine::run_id> finishing_;
   std::vector<std::shared_ptr<live_attempt>> backlog_;
   std::vector<std::shared_ptr<live_attempt>> running_;
-  bool alone_ = false;  // an attempt that must be alone is running
+  bool alone_ = false;       // an attempt that must be alone is running
+  std::vector<lane> lanes_;  // the first is shared
+  std::map<task_key, std::shared_ptr<live_attempt>> tasks_;
+  std::vector<std::shared_ptr<live_attempt>> tasks_to_begin_;
+  std::vector<engine::task_finish> to_finish_;
+  bool more_tasks_ = false;
+  bool claim_failed_ = false;  // what it took may not be known here
   std::uint64_t appends_sent_ = 0;
   int batches_under_way_ = 0;  // with the writer: one is written, one waits for its turn
   bool claim_under_way_ = false;
@@ -306,6 +360,7 @@ class run_loop final : public detail::local_worker {
   std::atomic<bool> claiming_ = true;
   std::atomic<bool> poked_ = true;
   std::atomic<std::size_t> owned_ = 0;
+  std::atomic<std::size_t> held_ = 0;
   std::atomic<int> reserved_ = 0;
   std::atomic<std::int64_t> code_since_ = 0;
   std::atomic<int> code_slot_ = -1;

@@ -31,6 +31,8 @@ void run_loop::gather(active& run) {
   add(out.events, machine.take_events());
   add(out.removed_timers, machine.take_removed_timers());
   add(out.dropped, machine.take_dropped());
+  add(out.tasks_gone, machine.take_tasks_gone());
+  add(out.tasks_withdrawn, machine.take_tasks_withdrawn());
   if (auto status = run.live->take_status()) out.status = std::move(status);
   for (detail::live_run::line& l : run.live->take_lines()) {
     engine::log_line line;
@@ -108,9 +110,14 @@ void run_loop::build_append(active& run, engine::append& to) {
     if (p.child) to.children.push_back(std::move(*p.child));
     if (p.send) to.messages.push_back(std::move(*p.send));
     if (p.consumes != 0) to.consumed.push_back(p.consumes);
+    if (p.task) {
+      to.tasks.push_back(std::move(*p.task));
+      to.tasks.back().epoch = e.position;
+    }
     if (engine::class_of(e.kind) == engine::event_class::end) {
       to.then = engine::then::end;
       to.may_have_children = run.live->machine().may_have_children();
+      to.may_have_tasks = run.live->machine().may_have_tasks();
       sent.told = to.messages;
     }
     sent.events.push_back(std::move(e));
@@ -124,6 +131,8 @@ void run_loop::build_append(active& run, engine::append& to) {
   engine::merge_changes(to.changes, out.changes);
   to.consumed.insert(to.consumed.end(), out.dropped.begin(), out.dropped.end());
   sent.consumes = to.consumed;
+  to.tasks_gone = std::move(out.tasks_gone);
+  to.tasks_withdrawn = std::move(out.tasks_withdrawn);
   to.status = std::move(out.status);
   to.logs = std::move(out.lines);
   spare_outboxes_.give(std::move(run.out));
@@ -207,6 +216,8 @@ run_loop::commit_answer run_loop::collect() {
     made.runs.push_back({id, run.sent->number});
   }
   to_append_ = std::move(later);
+  for (engine::task_finish& one : to_finish_) made.finishes.push_back(key_of(one.task));
+  made.batch.finish = std::exchange(to_finish_, {});
   if (!claim_under_way_) made.batch.claim = claim_request_now();
   made.claims = made.batch.claim.has_value();
   claim_under_way_ = claim_under_way_ || made.claims;
@@ -236,10 +247,10 @@ void run_loop::submit(commit_answer&& made) {
   ++batches_under_way_;
   journal_.writer().submit(
       std::move(made.batch),
-      [this, runs = std::move(made.runs), sent = made.sent, claims = made.claims](
-          engine::writer::answer answer, engine::batch&& back) mutable {
+      [this, runs = std::move(made.runs), finishes = std::move(made.finishes), sent = made.sent,
+       claims = made.claims](engine::writer::answer answer, engine::batch&& back) mutable {
         post(std::make_unique<commit_answer>(std::move(answer), std::move(back), std::move(runs),
-                                             sent, claims));
+                                             std::move(finishes), sent, claims));
       });
 }
 
@@ -264,12 +275,14 @@ void run_loop::keep_writer_busy() {
 }
 
 std::optional<engine::claim_request> run_loop::claim_request_now() {
-  if (!may_begin() || serves_.workflows().empty()) return std::nullopt;
+  if (!may_begin() || (serves_.workflows().empty() && serves_.steps().empty())) return std::nullopt;
   const std::int64_t steady = journal_.time().steady_now_us();
   const int room = options_.max_runs - static_cast<int>(owned_.load()) - reserved_.load();
   const bool due = steady >= next_look_ || (more_ready_ && room > 0);
   if (!poked_.exchange(false) && !due) return std::nullopt;
-  next_look_ = steady + engine::limits::idle_poll_ms * 1000;
+  // Whether what it executes is still wanted is asked as often as its lease is renewed.
+  next_look_ =
+      steady + 1000 * (tasks_.empty() ? engine::limits::idle_poll_ms : engine::limits::renew_ms);
   engine::claim_request want;
   want.at_most = std::max(room, own_looks);  // it also bounds messages for runs it has
   want.space = journal_.ns();
@@ -278,6 +291,10 @@ std::optional<engine::claim_request> run_loop::claim_request_now() {
   want.build = options_.build;
   want.own_build_only = options_.own_build_only;
   want.now = now_;
+  if (!has_queues_) return want;
+  want.rooms = rooms();
+  want.steps = serves_.step_names();
+  want.holds = holds();
   return want;
 }
 

@@ -61,13 +61,14 @@ void run_loop::not_served(active& run, const engine::attempt_start& what) {
 }
 
 void run_loop::dispatch() {
-  if (backlog_.empty()) return;
+  if (backlog_.empty() && tasks_to_begin_.empty()) return;
   if (!may_begin() || !host_->has_lease()) return;
   std::vector<step_pool::task> tasks;
+  dispatch_tasks(tasks);
   std::size_t taken = 0;
   for (; taken < backlog_.size(); ++taken) {
     std::shared_ptr<live_attempt> a = backlog_[taken];
-    if (alone_ || running_.size() >= static_cast<std::size_t>(options_.concurrency)) break;
+    if (alone_ || lanes_[0].running >= lanes_[0].places) break;
     if (a->start().alone && !running_.empty()) break;
     auto found = runs_.find(a->run());
     if (found == runs_.end() || !found->second->live) continue;
@@ -107,13 +108,17 @@ bool run_loop::is_journal_transaction(const live_attempt& what) const {
   return how != nullptr && !*how;
 }
 
-step_pool::task run_loop::task_of(active& run, std::shared_ptr<live_attempt> a) {
+void run_loop::time_from_now(live_attempt& a) {
   const std::int64_t steady = journal_.time().steady_now_us();
-  if (a->start().plan.timeout_ms > 0)
-    check_by(a->deadline_us = steady + a->start().plan.timeout_ms * 1000);
-  a->begin_silence(steady);
-  if (a->start().plan.heartbeat_timeout_ms > 0)
-    check_by(steady + a->start().plan.heartbeat_timeout_ms * 1000);
+  if (a.start().plan.timeout_ms > 0)
+    check_by(a.deadline_us = steady + a.start().plan.timeout_ms * 1000);
+  a.begin_silence(steady);
+  if (a.start().plan.heartbeat_timeout_ms > 0)
+    check_by(steady + a.start().plan.heartbeat_timeout_ms * 1000);
+}
+
+step_pool::task run_loop::task_of(active& run, std::shared_ptr<live_attempt> a) {
+  time_from_now(*a);
   // An attempt that its process didn't survive isn't counted. A fresh run's first ones have none
   // before them: no statement for these.
   const bool taken_over = a->start().inherited && run.row.epoch > 1;
@@ -122,6 +127,10 @@ step_pool::task run_loop::task_of(active& run, std::shared_ptr<live_attempt> a) 
     if (beat.ok() && *beat) a->saved_beat = detail::to_sdk((*beat)->details);
   }
   if (is_local(a->start().kind)) a->local = run.live->begin_body(a->slot);
+  return body_of(std::move(a));
+}
+
+step_pool::task run_loop::body_of(std::shared_ptr<live_attempt> a) {
   // Nothing of the loop: it may be gone when the step comes back.
   return [to = mail_, a = std::move(a)]() mutable {
     attempt_host& host = a->host();
@@ -164,6 +173,7 @@ step_pool::task run_loop::task_of(active& run, std::shared_ptr<live_attempt> a) 
 void run_loop::now_running(const std::shared_ptr<live_attempt>& a) {
   a->among_running = running_.size();
   running_.push_back(a);
+  ++lanes_[a->lane].running;
 }
 
 void run_loop::no_longer_running(const live_attempt& a) {
@@ -171,12 +181,14 @@ void run_loop::no_longer_running(const live_attempt& a) {
   running_.back()->among_running = a.among_running;
   std::swap(running_[a.among_running], running_.back());
   running_.pop_back();
+  --lanes_[a.lane].running;
 }
 
 void run_loop::finish(attempt_done&& done) {
   live_attempt& a = *done.what;
   no_longer_running(a);
   if (a.start().alone) alone_ = false;
+  if (a.task() != nullptr) return finish_task(std::move(done));
   auto found = runs_.find(a.run());
   if (found == runs_.end() || a.answered) return;
   active& run = *found->second;
@@ -206,6 +218,10 @@ void run_loop::finish(attempt_done&& done) {
                     "types can [{}]",
                     run.row.run.text(), a.start().name, why, codes::undecodable.code));
   }
+  report(run, a, end_of(a, std::move(done)));
+}
+
+engine::attempt_end run_loop::end_of(const live_attempt& a, attempt_done&& done) const {
   engine::attempt_end end;
   end.number = a.attempt();
   end.started = a.started;
@@ -225,7 +241,7 @@ void run_loop::finish(attempt_done&& done) {
     const bool stopped = a.stop_requested() && detail::is_cancelled(done.problem);
     end.how = stopped ? engine::attempt_end::how_t::cancelled : engine::attempt_end::how_t::failed;
   }
-  report(run, a, std::move(end));
+  return end;
 }
 
 void run_loop::report(active& run, live_attempt& a, engine::attempt_end&& end) {
@@ -239,22 +255,29 @@ void run_loop::report(active& run, live_attempt& a, engine::attempt_end&& end) {
   mark(run);
 }
 
+pb::failure run_loop::timed_out(std::string_view step, std::string_view why) {
+  pb::failure told;
+  told.set_type("timed_out");
+  told.set_code(std::string(codes::timed_out.code));
+  told.set_retryable(true);
+  told.set_message(fmt::format("step '{}' {}", step, why));
+  return told;
+}
+
 /// The attempt has failed, whether its thread comes back or not.
 void run_loop::time_out(live_attempt& a, std::string_view why) {
   a.stop();
+  engine::attempt_end end;
+  end.how = engine::attempt_end::how_t::failed;
+  end.number = a.attempt();
+  end.started = a.started;
+  end.why = timed_out(a.start().name, why);
+  if (a.task() != nullptr) return report_task(a, std::move(end));
   auto found = runs_.find(a.run());
   if (found == runs_.end() || (!found->second->live && !load(*found->second))) {
     a.answered = true;
     return;
   }
-  engine::attempt_end end;
-  end.how = engine::attempt_end::how_t::failed;
-  end.number = a.attempt();
-  end.started = a.started;
-  end.why.set_type("timed_out");
-  end.why.set_code(std::string(codes::timed_out.code));
-  end.why.set_retryable(true);
-  end.why.set_message(fmt::format("step '{}' {}", a.start().name, why));
   report(*found->second, a, std::move(end));
 }
 

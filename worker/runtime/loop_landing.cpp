@@ -35,6 +35,7 @@ void run_loop::take_answer(commit_answer&& what) {
                                              engine::fer_code_of(what.answer.status())));
     }
     again_at_ = steady + engine::limits::store_retry_ms * 1000;
+    claim_failed_ = claim_failed_ || what.claims;
     again_.push_back(std::move(what));
     return;
   }
@@ -67,6 +68,7 @@ void run_loop::take_answer(commit_answer&& what) {
         break;
     }
   }
+  take_finished(what);
   if (what.claims) take_claimed(*what.answer, what.sent);
   what.batch.appends.clear();
   if (spare_appends_.capacity() < what.batch.appends.capacity())
@@ -82,7 +84,11 @@ void run_loop::take_claimed(engine::batch_result& from, std::int64_t sent) {
   look_at(from.next_timer);
   look_at(from.next_not_before);
   more_ready_ = from.more_ready;
-  if (!from.claimed.empty()) outside_.leased(sent);
+  more_tasks_ = from.more_tasks;
+  if (!from.claimed.empty() || !from.tasks.empty()) outside_.leased(sent);
+  for (const engine::task_name& name : from.stopped) stop_task(name);
+  take_tasks(std::move(from.tasks));
+  if (std::exchange(claim_failed_, false)) find_lost_tasks();
   for (engine::claimed& c : from.claimed) adopt(std::move(c));
 }
 
@@ -129,8 +135,10 @@ void run_loop::landed(active& run, engine::append_result& how) {
       if (due != 0)
         next_look_ = std::min(
             next_look_, journal_.time().steady_now_us() + std::max<std::int64_t>(0, due - now_));
-    } else if (e.kind == engine::event_kind::child_started) {
-      poked_ = true;
+    } else if (e.kind == engine::event_kind::child_started ||
+               (e.kind == engine::event_kind::attempt_started &&
+                !e.details.attempt().queue().empty())) {
+      poked_ = true;  // it may be for this worker
     }
   deliver(run);
 }

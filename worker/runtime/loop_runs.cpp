@@ -93,13 +93,16 @@ void run_loop::feed(active& run, engine::claimed& found) {
   if (!run.live) return;
   engine::machine& machine = run.live->machine();
   machine.set_time(now_);
+  find_missing_tasks(run, found);
   for (const engine::message& m : found.inbox) {
     auto [known, fresh] = run.taken.try_emplace(m.seq, m.id);
     if (!fresh && known->second == m.id) continue;
     known->second = m.id;
     machine.receive(m);
   }
-  for (const engine::timer_row& t : found.due) machine.timer_due(t.operation, t.purpose);
+  for (const engine::timer_row& t : found.due)
+    t.purpose == engine::timer_purpose::give_up ? look_after(run, t)
+                                                : machine.timer_due(t.operation, t.purpose);
   mark(run);
 }
 
@@ -212,14 +215,19 @@ bool run_loop::replay(active& run, std::vector<engine::event>&& history) {
     block(run, engine::attention::blocked, report_of(run));
     return false;
   }
-  if (const std::string operation = machine.quarantined(); !operation.empty()) {
-    quarantine(run, operation == "code"
-                        ? "the workflow's own code"
-                        : fmt::format("step '{}' (operation {})",
-                                      machine.look(machine.slot_of(operation)).name, operation));
-    return false;
-  }
+  if (quarantined(run)) return false;
   mark(run);
+  return true;
+}
+
+bool run_loop::quarantined(active& run) {
+  const engine::machine& machine = run.live->machine();
+  const std::string operation = machine.quarantined();
+  if (operation.empty()) return false;
+  quarantine(run, operation == "code"
+                      ? "the workflow's own code"
+                      : fmt::format("step '{}' (operation {})",
+                                    machine.look(machine.slot_of(operation)).name, operation));
   return true;
 }
 
@@ -264,7 +272,9 @@ void run_loop::advance(active& run) {
   if (!machine.difference().empty()) return block(run, engine::attention::blocked, report_of(run));
   want_attempts(run);
   const engine::standing stands = machine.stands();
-  if (stands.needs_attention && !machine.has_events() && !run.out && !run.appending) {
+  const bool all_written = !machine.has_events() && !run.out && !run.appending;
+  if (all_written && quarantined(run)) return;  // its task took a worker down once more
+  if (stands.needs_attention && all_written) {
     return block(
         run, engine::attention::needs_attention,
         fmt::format("an operation needs a person: {}; repair what it complains about, then "
@@ -277,6 +287,14 @@ void run_loop::advance(active& run) {
     check_by(run.grace_until =
                  journal_.time().steady_now_us() + engine::limits::end_grace_ms * 1000);
   gather(run);
+  if (!has_queues_ && run.out)
+    for (const engine::produced& p : run.out->events)
+      if (p.task)
+        return block(run, engine::attention::blocked,
+                     fmt::format("run {}: step '{}' is called on queue '{}', and this kind of journal "
+                                 "keeps no steps on queues yet [{}]",
+                                 run.row.run.text(), p.task->step, p.task->queue,
+                                 codes::not_in_this_version.code));
   if (run.out || !run.to_commit.empty() || can_park(run)) want_append(run);
 }
 

@@ -42,6 +42,11 @@ class registry final : public detail::worker_port {
   const detail::connector* database(std::string_view name) const { return look(databases_, name); }
   const auto& steps() const noexcept { return steps_; }
   const auto& workflows() const noexcept { return workflows_; }
+  std::vector<std::string> step_names() const {
+    std::vector<std::string> names;
+    for (const auto& [name, entry] : steps_) names.push_back(name);
+    return names;
+  }
   std::vector<std::string> workflow_names() const {
     std::vector<std::string> names;
     for (const auto& [name, entry] : workflows_) names.push_back(name);

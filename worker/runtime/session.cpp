@@ -25,6 +25,13 @@ std::string build_of(const worker_options& options) {
   return detail::own_build_id();
 }
 
+/// Steps at once, all queues together.
+std::size_t places_of(const worker_options& options) {
+  int places = std::max(1, options.concurrency);
+  for (const served_queue& queue : options.queues) places += std::max(0, queue.concurrency);
+  return static_cast<std::size_t>(places);
+}
+
 std::string host_name() {
   char name[256] = {};
   return ::gethostname(name, sizeof name - 1) == 0 ? name : "unknown";
@@ -40,7 +47,7 @@ session::session(detail::journal_impl& journal, std::shared_ptr<const registry> 
       serves_(std::move(serves)),
       build_(build_of(options)),
       drain_grace_(options.drain_grace),
-      pool_(static_cast<std::size_t>(std::max(1, options.concurrency))),
+      pool_(places_of(options)),
       bell_(std::move(wakes)),
       stopping_(stopping) {
   enter_store(options);
@@ -57,14 +64,14 @@ void session::enter_store(const worker_options& options) {
   who.host = host_name();
   who.pid = ::getpid();
   who.build = build_;
+  for (const served_queue& queue : options.queues) who.queues.push_back(queue.name);
   auto made = store_.register_worker(who);
   detail::raise(made.status());
   me_ = std::move(*made);
   if (const std::string path = box_path(me_.slot); !path.empty()) {
     black_box::install_handlers();
     try {
-      box_ = black_box::open(path, me_.id.text(), static_cast<std::size_t>(options.concurrency) + 8,
-                             &journal_.time());
+      box_ = black_box::open(path, me_.id.text(), places_of(options) + 8, &journal_.time());
     } catch (const std::system_error& why) {
       log(level::warning, fmt::format("no black box, crashes won't be attributed: {}", why.what()));
     }
@@ -84,7 +91,9 @@ void session::enter_store(const worker_options& options) {
   loop_options how;
   how.concurrency = std::max(1, options.concurrency);
   how.max_runs = std::max(1, options.max_runs);
-  how.queues = options.queues;
+  how.queues = me_.queues;
+  for (const served_queue& queue : options.queues)
+    if (queue.concurrency > 0) how.places.push_back({queue.name, queue.concurrency});
   how.build = build_;
   how.own_build_only = options.own_build_only;
   how.defaults = detail::plan_of(options.steps);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "engine/operate/operate.hpp"
 #include "worker/runtime/bell.hpp"
 #include "worker/runtime/loop.hpp"
 
@@ -8,6 +9,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -45,6 +47,8 @@ class session final : public loop_outside {
   void complain(const absl::Status& why);
   void look_for_the_dead();
   bool settle_death(const engine::worker_row& dead);
+  absl::Status settle_tasks(const engine::worker_row& dead, bool has_box,
+                            std::map<engine::run_id, std::vector<engine::blame>>& blames);
   void look_after_others(std::int64_t steady);
   void watch_code();
   [[noreturn]] void end_for(const run_loop::code_here& code);

@@ -53,6 +53,8 @@ std::string kit::history(const any_run& run) const {
 
 void kit::replay_all() { world_->replay_all(); }
 
+void kit::serve_queue(std::string_view queue) { world_->serve_queue(queue); }
+
 void kit::fail_step(std::string_view step, const failure& why, int times) {
   world_->faults.insert_or_assign(std::string(step), world::fault{why, times, false});
   if (world_->serves->step(step) != nullptr) return;

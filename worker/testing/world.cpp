@@ -9,6 +9,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace fermata::testing {
 
 namespace {
@@ -19,6 +21,7 @@ absl::StatusOr<engine::batch_result> crashing_store::commit(engine::batch&& what
   std::size_t adds = 0;
   for (const engine::append& a : what.appends)
     if (worker_acts_) adds += a.body ? 1 : a.events.size();
+  if (worker_acts_) adds += what.finish.size();
   const bool now = adds != 0 && !crashed_ && at_ != 0 && events_ < at_ && events_ + adds >= at_;
   if (crashed_) return absl::UnavailableError("the process is dead");
   if (now && how_ == way::crash_before) {
@@ -60,16 +63,30 @@ std::shared_ptr<detail::journal_impl> kit::world::make_journal() {
 void kit::world::employ(fermata::worker& who) {
   serves = &who.inside().serves();
   shared_serves = who.inside().shared_serves();
-  serves->on_step([this](detail::step_entry& entry) { instrument(entry); });
+  options_ = &who.inside().options();
+  serves->on_step([this](detail::step_entry& entry) {
+    instrument(entry);
+    if (!entry.defaults.queue.empty()) serve_queue(entry.defaults.queue);
+  });
   serves->on_workflow([this](const detail::workflow_entry& entry) {
     if (loop_ && serves->workflow(entry.name) != nullptr) restart();  // another build is deployed
   });
+}
+
+void kit::world::serve_queue(std::string_view queue) {
+  std::vector<served_queue>& all = options_->queues;
+  const std::string name(queue);
+  if (std::any_of(all.begin(), all.end(), [&](const auto& one) { return one.name == name; }))
+    return;
+  all.emplace_back(name);
+  if (loop_) restart();
 }
 
 void kit::world::hire() {
   engine::worker_row who;
   who.id = engine::new_worker_id(*time, *chance);
   who.build = "test";
+  for (const served_queue& queue : options_->queues) who.queues.push_back(queue.name);
   auto made = store->register_worker(who);
   detail::raise(made.status());
   worker_row_ = made->row;
@@ -77,6 +94,7 @@ void kit::world::hire() {
     for (const engine::worker_row& d : *dead) (void)store->release_dead(d.row);
   runtime::loop_options how;
   how.build = "test";
+  how.queues = who.queues;
   how.evict_always = how_ == way::evicted;
   how.inline_commits = true;
   auto host = std::make_shared<runtime::attempt_host>(runtime::attempt_host::parts{

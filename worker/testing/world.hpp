@@ -20,8 +20,8 @@
 
 namespace fermata::testing {
 
-/// Counts the events that the worker appends (what clients and operators do isn't its), and lets its
-/// process die at one of them.
+/// Counts the events that the worker appends and the tasks it finishes (what clients and operators do
+/// isn't its), and lets its process die at one of them.
 class crashing_store final : public store_decorator {
  public:
   crashing_store(std::shared_ptr<engine::store> inner, way how, std::size_t at)
@@ -52,6 +52,7 @@ class kit::world final : public runtime::loop_outside {
 
   std::shared_ptr<detail::journal_impl> make_journal();
   void employ(fermata::worker& who);
+  void serve_queue(std::string_view queue);
   /// Until nothing can happen without time passing.
   void work();
   /// To the next thing that is due, at most until then (steady); false when it is then.
@@ -94,6 +95,7 @@ class kit::world final : public runtime::loop_outside {
   moments look_ahead();
 
   const way how_;
+  worker_options* options_ = nullptr;
   std::optional<boost::asio::io_context> io_ =
       std::optional<boost::asio::io_context>(std::in_place);
   std::shared_ptr<detail::journal_impl> journal_;

@@ -48,7 +48,7 @@ TEST_CASE("without flags the program's own options hold") {
 
   REQUIRE(!out.answer);
   CHECK(out.options.concurrency == 8);
-  CHECK(out.options.queues == std::vector<std::string>{"mail"});
+  CHECK(out.options.queues == std::vector<served_queue>{"mail"});
   CHECK(out.options.drain_grace == 10s);
   CHECK(!out.options.build);
   CHECK(out.line.journal.empty());
@@ -61,7 +61,7 @@ TEST_CASE("every flag reaches its option") {
                               "--queue",
                               "a",
                               "--queue",
-                              "b",
+                              "b=4",
                               "--concurrency",
                               "3",
                               "--max-runs",
@@ -81,7 +81,7 @@ TEST_CASE("every flag reaches its option") {
 
   REQUIRE(!out.answer);
   CHECK(out.line.journal == "sqlite:a.db");
-  CHECK(out.options.queues == std::vector<std::string>{"a", "b"});
+  CHECK(out.options.queues == std::vector<served_queue>{"a", {"b", 4}});
   CHECK(out.options.concurrency == 3);
   CHECK(out.options.max_runs == 4);
   CHECK(out.options.ns == "shop");
@@ -91,6 +91,19 @@ TEST_CASE("every flag reaches its option") {
   CHECK(out.line.format == log_format::json);
   CHECK(out.line.least == level::debug);
   CHECK(!out.line.create);
+}
+
+TEST_CASE("a queue's places are a number that can be") {
+  for (const char* wrong : {"gpu=", "gpu=0", "gpu=-1", "gpu=four", "gpu=4 ", "gpu=99999"}) {
+    CAPTURE(wrong);
+    const read_line out = read({"--queue", wrong});
+    REQUIRE(out.answer);
+    CHECK(out.answer->code == 2);
+    CHECK(has(out.answer->text, "isn't a queue"));
+  }
+  CHECK(read({"--queue", "a=b=2"}).options.queues == std::vector<served_queue>{{"a=b", 2}});
+  CHECK(queues_text(read({"--queue", "default", "--queue", "gpu=4"}).options.queues) ==
+        "default gpu=4");
 }
 
 TEST_CASE("the journal may come from the environment, and the flag wins") {

@@ -45,7 +45,8 @@ constexpr fermata::workflow<std::string()> asks{"asks"};
 
 }  // namespace
 
-TEST_CASE("a queue or a process of its own, which this version can't give, is refused") {
+TEST_CASE(
+    "a process of its own, which this version can't give, is refused; so is a queue for a body") {
   every_way([&](kit& t) {
     t.worker.serve(plain, [](int n) { return n; });
     t.worker.serve(asks, [](fermata::context& ctx) -> fermata::task<std::string> {
@@ -59,25 +60,25 @@ TEST_CASE("a queue or a process of its own, which this version can't give, is re
           if (std::string(why.what()).find("FER-3004") == std::string::npos) refused += "? ";
         }
       };
-      asked([&] { (void)ctx.call(gpu, 1); });
-      asked([&] { (void)ctx.call(plain, 1, {.queue = "gpu"}); });
       asked([&] { (void)ctx.call(plain, 1, {.isolation = fermata::isolation::own_process}); });
-      asked([&] { (void)ctx.call(plain, 1, {.undo = gpu}); });
+      asked([&] { (void)ctx.call(plain, 1, {.undo = apart}); });
       asked([&] { (void)ctx.run("small", [] { return 1; }, apart.defaults()); });
-      asked([&] { ctx.on_failure(gpu, 1); });
+      asked([&] { (void)ctx.run("small", [] { return 1; }, gpu.defaults()); });
+      asked([&] { ctx.on_failure(apart, 1); });
       int n = co_await ctx.call(plain, 7, {.isolation = fermata::isolation::in_process});
       co_return refused + std::to_string(n);
     });
 
     std::string expected;
-    for (int i = 0; i < 6; ++i) expected += "not_in_this_version ";
+    for (int i = 0; i < 5; ++i) expected += "not_in_this_version ";
     CHECK(t.client.start(asks).result() == expected + "7");
   });
 
   fermata::worker one{fermata::open("memory:")};
   one.serve(apart, [](int n) { return n; });
   CHECK(code_of([&] { one.run(); }) == "FER-3004");
-  fermata::worker two{fermata::open("memory:"), {.steps = {.queue = "gpu"}}};
+  fermata::worker two{fermata::open("memory:"),
+                      {.steps = {.isolation = fermata::isolation::own_process}}};
   two.serve(plain, [](int n) { return n; });
   CHECK(code_of([&] { two.run(); }) == "FER-3004");
 }

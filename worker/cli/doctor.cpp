@@ -4,6 +4,7 @@
 #include "engine/limits.hpp"
 #include "engine/store/sqlite/lock.hpp"
 #include "worker/cli/command.hpp"
+#include "worker/cli/queues.hpp"
 #include "worker/cli/text.hpp"
 
 #include <boost/json.hpp>
@@ -162,13 +163,16 @@ void check_workers(checkups& all, session& s) {
     const std::string text =
         fmt::format("{} (process {} on {})", worker.id.text(), worker.pid, clean(worker.host));
     if (worker.dead) {
-      if (worker.owned > 0)
-        all.push_back({"workers", verdict::warning,
-                       fmt::format("{} is dead and {} not taken over yet", text,
-                                   count_of(worker.owned, "run is", "runs are"))});
+      if (worker.owned > 0 || worker.tasks > 0)
+        all.push_back(
+            {"workers", verdict::warning,
+             fmt::format("{} is dead and {} not taken over yet", text,
+                         worker.owned > 0 ? count_of(worker.owned, "run is", "runs are")
+                                          : count_of(worker.tasks, "step is", "steps are"))});
       continue;
     }
-    if (worker.owned > 0 && worker.lease_until != 0 && worker.lease_until < boot_now) {
+    if ((worker.owned > 0 || worker.tasks > 0) && worker.lease_until != 0 &&
+        worker.lease_until < boot_now) {
       all.push_back({"workers", verdict::warning,
                      fmt::format("{} stopped renewing {} ago: is it frozen?", text,
                                  span_text(boot_now - worker.lease_until))});
@@ -224,6 +228,26 @@ void check_postgres(checkups& all, session& s) {
                             : "; what an asynchronous one hasn't got is lost with the primary")});
 }
 
+void check_queues(checkups& all, session& s) {
+  const std::vector<engine::queued_step> queued = must(s.store().queued_steps(s.ns()));
+  const std::vector<std::string> bad =
+      stranded(s, queued, must(s.store().workers()), must(s.store().serving()));
+  for (const std::string& one : bad)
+    all.push_back(
+        {"queues", verdict::warning, one + ": start one with --queue, or cancel the run"});
+  if (!bad.empty()) return;
+  std::int64_t waiting = 0;
+  std::int64_t executing = 0;
+  for (const engine::queued_step& one : queued) {
+    waiting += one.waiting;
+    executing += one.executing;
+  }
+  all.push_back({"queues", verdict::well,
+                 queued.empty() ? "no step waits in one"
+                                : fmt::format("{} waiting, {} executing, somebody serves each",
+                                              count_of(waiting, "step"), executing)});
+}
+
 checkups examine(session& s) {
   checkups all;
   const std::string path = path_of(s.address());
@@ -258,6 +282,7 @@ checkups examine(session& s) {
   }
   if (info.kind == "postgres") check_postgres(all, s);
   check_workers(all, s);
+  check_queues(all, s);
   return all;
 }
 

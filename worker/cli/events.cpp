@@ -141,8 +141,10 @@ void teller::tell_attempt(const engine::event& what, told_event& out) {
   if (!out.subject.empty() && !what.operation.empty()) names_[what.operation] = out.subject;
   if (what.operation.empty()) out.subject = "the workflow's own code";
   begun& mark = scheduled_[what.operation];
-  if (what.kind == event_kind::step_scheduled) {
-    mark.at = what.at;
+  const bool put = what.kind == event_kind::attempt_started && !d.queue().empty();
+  if (what.kind == event_kind::step_scheduled || put) {
+    if (mark.at == 0) mark.at = what.at;
+    if (d.number() > 1) out.subject += fmt::format(", attempt {}", d.number());
     out.what = "step queued";
     out.outcome = d.queue().empty() ? "" : "for queue " + clean(d.queue());
     return;
@@ -163,6 +165,12 @@ void teller::tell_attempt(const engine::event& what, told_event& out) {
     return;
   }
   const bool crashed = what.kind == event_kind::attempt_crashed;
+  if (d.why().type() == "given_back") {
+    out.what = "given back";
+    out.colour = tint::yellow;
+    out.outcome = clean(d.why().message());
+    return;
+  }
   out.what = crashed ? "attempt crashed" : "attempt failed";
   out.colour = crashed ? tint::red : tint_of(d.why());
   if (crashed) out.outcome = crash_text(d);

@@ -36,6 +36,8 @@ struct run_facts {
   std::int64_t boot_now = 0;
   std::vector<engine::message> inbox;
   std::vector<engine::timer_row> timers;
+  std::vector<engine::task_row> tasks;  // attempts at steps on queues of their own
+  std::vector<engine::worker_row> all_workers;
   std::vector<engine::worker_row> workers;  // alive
   std::vector<engine::serving_row> serving;
   std::optional<engine::worker_row> owner;  // also when it is dead
@@ -77,6 +79,10 @@ explanation reason_for(session& s, const run_facts& facts);
 explanation because_ended(session& s, const run_facts& facts);
 /// Of one that waits for a person; empty when it doesn't.
 std::optional<explanation> because_of_attention(session& s, const run_facts& facts);
+/// Of one whose steps wait in a queue of their own, or are executed there; empty when none is.
+std::optional<explanation> because_of_tasks(session& s, const run_facts& facts);
+/// What there is to say of each of them.
+std::vector<std::string> task_evidence(session& s, const run_facts& facts);
 /// The same row, for a command about another run of it.
 engine::run_row named(engine::run_row row, const engine::run_id& run);
 

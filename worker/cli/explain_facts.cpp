@@ -79,7 +79,8 @@ class folding {
     if (!d.step().empty()) op.name = clean(d.step());
     if (!what.place.empty()) op.place = clean(what.place.str());
     if (!d.queue().empty()) op.queue = clean(d.queue());
-    op.executing = what.kind == event_kind::attempt_started;
+    // Of one on a queue of its own the store knows more.
+    op.executing = what.kind == event_kind::attempt_started && d.queue().empty();
     if (what.kind == event_kind::attempt_failed || what.kind == event_kind::attempt_crashed) {
       op.attempts = std::max(op.attempts, d.number());
       op.error = failure_text(d.why());
@@ -151,12 +152,14 @@ run_facts facts_of(session& s, const engine::run_row& row) {
   facts.boot_now = s.store().boot_now();
   facts.inbox = must(s.store().inbox(row.chain));
   facts.serving = must(s.store().serving());
-  for (engine::worker_row& one : must(s.store().workers())) {
+  facts.all_workers = must(s.store().workers());
+  for (const engine::worker_row& one : facts.all_workers) {
     if (one.row == row.owner && row.owner != 0) facts.owner = one;
-    if (!one.dead && !one.gone) facts.workers.push_back(std::move(one));
+    if (!one.dead && !one.gone) facts.workers.push_back(one);
   }
   if (row.started == 0) return facts;
   facts.timers = must(s.store().timers(row.run));
+  facts.tasks = must(s.store().tasks(row.run));
   fold(s, facts);
   return facts;
 }

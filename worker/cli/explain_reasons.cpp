@@ -3,6 +3,7 @@
 // each hides the next.
 #include "worker/cli/crash.hpp"
 #include "worker/cli/explain.hpp"
+#include "worker/cli/queues.hpp"
 #include "worker/cli/text.hpp"
 
 #include <fmt/format.h>
@@ -26,10 +27,6 @@ namespace {
 using maybe = std::optional<explanation>;
 
 std::string at_place(const std::string& place) { return place.empty() ? "" : " (" + place + ")"; }
-
-std::string worker_text(const engine::worker_row& worker) {
-  return fmt::format("{} (process {} on {})", worker.id.text(), worker.pid, clean(worker.host));
-}
 
 std::string of_namespace(const engine::run_row& row) {
   return row.space == "default" ? "" : ", with --namespace " + clean(row.space);
@@ -130,6 +127,7 @@ maybe because_of_owner(session& s, const run_facts& f) {
       out.evidence.push_back(fmt::format("step '{}' is executing, attempt {}, {}{}", op.name,
                                          op.attempts + 1, since_text(s, op.since),
                                          at_place(op.place)));
+  for (std::string& one : task_evidence(s, f)) out.evidence.push_back(std::move(one));
   out.next = {{s.command("show", row, "--follow")}};
   return out;
 }
@@ -139,15 +137,6 @@ maybe because_of_steps(session& s, const run_facts& f) {
   for (const in_flight& op : f.operations) {
     if (op.kind != in_flight::what::step) continue;
     explanation out;
-    if (!f.served_now("step", op.name) && !f.ever_served("step", op.name) && op.attempts == 0 &&
-        !op.executing && !op.queue.empty()) {
-      out.reason = "step_not_served";
-      out.sentence = fmt::format("{} waits for a worker that serves step '{}' on queue '{}' {}.",
-                                 call, op.name, op.queue, since_text(s, op.since));
-      out.advice = {"start a worker that serves it" + of_namespace(f.row)};
-      out.next = {{s.command("status")}};
-      return out;
-    }
     if (op.attempts == 0) continue;
     out.reason = "retrying";
     out.sentence =
@@ -265,6 +254,7 @@ explanation reason_for(session& s, const run_facts& f) {
   if (!out) out = because_not_begun(s, f);
   if (!out) out = because_of_owner(s, f);
   if (!out && has_work(f)) out = because_nobody_serves(s, f);
+  if (!out) out = because_of_tasks(s, f);
   if (!out) out = because_of_steps(s, f);
   if (!out) out = because_of_waits(s, f);
   if (!out) out = because_it_said(s, f);

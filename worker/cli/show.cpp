@@ -5,6 +5,7 @@
 #include "worker/cli/command.hpp"
 #include "worker/cli/crash.hpp"
 #include "worker/cli/events.hpp"
+#include "worker/cli/queues.hpp"
 #include "worker/cli/text.hpp"
 
 #include <boost/json.hpp>
@@ -188,6 +189,12 @@ void print_card(session& s, const engine::run_row& row, const table_end& end, bo
   if (engine::ended(row.state)) c.add("error", clean(row.error), shade);
   if (!engine::ended(row.state)) {
     c.add("waits for", clean(row.waits));
+    if (const auto tasks = must(s.store().tasks(row.run)); !tasks.empty()) {
+      const auto workers = must(s.store().workers());
+      const auto serving = must(s.store().serving());
+      for (const engine::task_row& task : tasks)
+        c.add("step '" + clean(task.step) + "'", task_text(s, task, workers, serving));
+    }
     c.add("says", clean(row.status));
     c.add("report", clean_lines(row.report), tint::yellow);
   }
@@ -321,6 +328,11 @@ int show_documents(session& s, const engine::run_row& row, const options& o) {
   }
   boost::json::object out = document("history");
   out["run"] = run_json(must(s.store().find_run(row.run)), how);
+  const auto tasks = must(s.store().tasks(row.run));
+  const auto workers =
+      tasks.empty() ? std::vector<engine::worker_row>() : must(s.store().workers());
+  boost::json::array& out_tasks = out["tasks"].emplace_array();
+  for (const engine::task_row& task : tasks) out_tasks.push_back(task_json(task, workers, how));
   boost::json::array& list = out["events"].emplace_array();
   for (auto& one : events) list.push_back(std::move(one));
   s.print(out);

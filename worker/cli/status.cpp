@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/limits.hpp"
 #include "worker/cli/command.hpp"
+#include "worker/cli/queues.hpp"
 #include "worker/cli/text.hpp"
 
 #include <boost/json.hpp>
@@ -17,24 +18,24 @@ struct looked {
   engine::store_counts counts;
   std::vector<engine::worker_row> workers;
   std::vector<engine::serving_row> serving;
+  std::vector<engine::queued_step> queued;
   engine::time_us now = 0;
   std::int64_t boot_now = 0;
 };
 
 looked look(session& s) {
-  return {must(s.store().info()),
-          must(s.store().counts(s.ns())),
-          must(s.store().workers()),
-          must(s.store().serving()),
-          s.now(),
-          s.store().boot_now()};
+  return {
+      must(s.store().info()),    must(s.store().counts(s.ns())),       must(s.store().workers()),
+      must(s.store().serving()), must(s.store().queued_steps(s.ns())), s.now(),
+      s.store().boot_now()};
 }
 
 /// "alive", "silent": its lease is over, "dead", "gone".
 std::string_view standing(const engine::worker_row& worker, std::int64_t boot_now) {
   if (worker.dead) return "dead";
   if (worker.gone) return "gone";
-  const bool silent = worker.owned > 0 && worker.lease_until != 0 && worker.lease_until < boot_now;
+  const bool owns = worker.owned > 0 || worker.tasks > 0;
+  const bool silent = owns && worker.lease_until != 0 && worker.lease_until < boot_now;
   return silent ? "silent" : "alive";
 }
 
@@ -63,6 +64,7 @@ std::vector<std::string> troubles(session& s, const looked& l) {
   else if (l.counts.oldest_ready != 0 && l.now - l.counts.oldest_ready > 60'000'000)
     found.push_back("ready work waits " + coarse_text(l.now - l.counts.oldest_ready) +
                     " already: are queues served, are workers full?");
+  for (const std::string& one : stranded(s, l.queued, l.workers, l.serving)) found.push_back(one);
   if (l.info.wal_bytes > static_cast<std::int64_t>(engine::limits::wal_warning))
     found.push_back("the write-ahead log is large: fermata doctor names who keeps it");
   if (l.info.durability != "full" && l.info.kind != "memory")
@@ -111,6 +113,28 @@ void print_work(session& s, const looked& l) {
   c.print(s.out());
 }
 
+void print_queues(session& s, const looked& l) {
+  if (l.queued.empty()) return;
+  s.out() << '\n' << s.paint("Steps in queues", tint::bold) << '\n';
+  table t = s.make_table({{"QUEUE", false, 8},
+                          {"STEP", false, 8},
+                          {"WAIT", true, 4},
+                          {"OLDEST", false, 8},
+                          {"EXECUTING", true, 9},
+                          {"WORKERS", true, 7}});
+  t.indent(2);
+  for (const engine::queued_step& one : l.queued) {
+    const int could = takers_of(l.workers, l.serving, one.queue, one.step).of_step;
+    t.add({{clean(one.queue)},
+           {clean(one.step)},
+           {fmt::format("{}", one.waiting)},
+           {one.waiting == 0 ? "" : s.time(one.oldest), tint::dim},
+           {fmt::format("{}", one.executing)},
+           {fmt::format("{}", could), could == 0 ? tint::yellow : tint::plain}});
+  }
+  t.print(s.out());
+}
+
 void print_workers(session& s, const looked& l) {
   s.out() << '\n' << s.paint("Workers", tint::bold) << '\n';
   table t = s.make_table({{"WORKER", false, 16},
@@ -118,6 +142,8 @@ void print_workers(session& s, const looked& l) {
                           {"PROCESS", true, 5},
                           {"HOST", false, 8, true},
                           {"OWNS", true, 4},
+                          {"STEPS", true, 5, false, 2},
+                          {"QUEUES", false, 7, true, 3},
                           {"SEEN", false, 8},
                           {"BUILD", false, 8, true, 1}});
   t.indent(2);
@@ -133,6 +159,8 @@ void print_workers(session& s, const looked& l) {
            {fmt::format("{}", worker.pid)},
            {clean(worker.host)},
            {fmt::format("{}", worker.owned)},
+           {fmt::format("{}", worker.tasks)},
+           {clean(join(worker.queues, " ")), tint::dim},
            {s.time(worker.last_seen), tint::dim},
            {clean(worker.build), tint::dim}});
   }
@@ -158,6 +186,7 @@ void print_screen(session& s, const looked& l) {
           << "\n\n";
   print_counts(s, l);
   print_work(s, l);
+  print_queues(s, l);
   print_workers(s, l);
   card c = s.make_card();
   c.add("size",
@@ -181,6 +210,9 @@ boost::json::object workers_json(session& s, const engine::worker_row& worker,
   out["pid"] = worker.pid;
   out["build"] = worker.build;
   out["owns"] = worker.owned;
+  out["tasks"] = worker.tasks;
+  boost::json::array& queues = out["queues"].emplace_array();
+  for (const std::string& queue : worker.queues) queues.emplace_back(queue);
   out["started"] = time_json(worker.started, s.shown());
   out["last_seen"] = time_json(worker.last_seen, s.shown());
   return out;
@@ -200,6 +232,14 @@ void print_document(session& s, const looked& l) {
   out["timers"] = l.counts.timers;
   out["next_timer"] = time_json(l.counts.next_timer, s.shown());
   out["inbox"] = l.counts.inbox;
+  boost::json::array& queued = out["queues"].emplace_array();
+  for (const engine::queued_step& one : l.queued)
+    queued.push_back({{"queue", one.queue},
+                      {"step", one.step},
+                      {"waiting", one.waiting},
+                      {"executing", one.executing},
+                      {"oldest", time_json(one.oldest, s.shown())},
+                      {"workers", takers_of(l.workers, l.serving, one.queue, one.step).of_step}});
   boost::json::array& workers = out["workers"].emplace_array();
   for (const auto& worker : l.workers) workers.push_back(workers_json(s, worker, l.boot_now));
   boost::json::array& serving = out["serving"].emplace_array();

@@ -132,7 +132,8 @@ class folding {
     n.attempts = std::max(n.attempts, d.number());
     n.took_us.reset();
     n.note.clear();
-    if (what.kind == event_kind::step_scheduled) {
+    const bool put = what.kind == event_kind::attempt_started && !d.queue().empty();
+    if (what.kind == event_kind::step_scheduled || put) {
       n.how = standing::waiting;
       n.note = d.queue().empty() ? "queued" : "queued for " + clean(d.queue());
     } else if (what.kind != event_kind::attempt_started) {

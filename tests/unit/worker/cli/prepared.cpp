@@ -188,6 +188,40 @@ void prepared::claim(const worker_row& worker) {
   must_be(journal->commit(std::move(one)));
 }
 
+engine::task_row prepared::put_task(const run_id& run, std::string step, std::string queue,
+                                    int attempt) {
+  event started;
+  started.kind = event_kind::attempt_started;
+  started.operation = "1";
+  started.name = step;
+  started.place = "orders.cpp:18";
+  started.details.mutable_attempt()->set_number(attempt);
+  started.details.mutable_attempt()->set_step(step);
+  started.details.mutable_attempt()->set_queue(queue);
+  task_.emplace();
+  task_->operation = "1";
+  task_->attempt = attempt;
+  task_->step = std::move(step);
+  task_->queue = std::move(queue);
+  task_->not_before = journal->now();
+  append(run, {started}, then::park, "step in a queue");
+  return must_be(journal->tasks(run)).at(0);
+}
+
+worker_row prepared::join_queue(std::string queue, const std::vector<std::string>& steps) {
+  worker_row who;
+  who.id = engine::new_worker_id(*time, *chance);
+  who.host = "gpu-host";
+  who.pid = 4'711;
+  who.build = "gpu-build";
+  who.queues = {std::move(queue)};
+  const worker_row joined = must_be(journal->register_worker(who));
+  std::vector<serving_row> rows;
+  for (const std::string& step : steps) rows.push_back({.kind = "step", .name = step});
+  REQUIRE(journal->put_serving(joined.row, rows).ok());
+  return joined;
+}
+
 run_row prepared::row(const run_id& run) const { return must_be(journal->find_run(run)); }
 
 void prepared::append(const run_id& run, std::vector<event> events, then how, std::string waits,
@@ -213,6 +247,10 @@ void prepared::append(const run_id& run, std::vector<event> events, then how, st
     const auto salt = chance->salt16();
     what.events.push_back(encode(run, last.hash, one, {salt.data(), salt.size()}));
     last.hash = what.events.back().chain;
+  }
+  if (task_) {
+    task_->epoch = last.position;
+    what.tasks.push_back(*std::exchange(task_, std::nullopt));
   }
   if (!waits.empty()) what.waits = waits;
   if (why != attention::none) {

@@ -6,6 +6,7 @@
 #include "worker/cli/command.hpp"
 
 #include <memory>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -63,6 +64,11 @@ class prepared {
   /// The owner appends, a millisecond apart.
   void append(const run_id& run, std::vector<event> events, then what = then::keep,
               std::string waits = "", attention why = attention::none, std::string report = "");
+  /// … that an attempt begins on a queue of its own, and parks.
+  engine::task_row put_task(const run_id& run, std::string step, std::string queue,
+                            int attempt = 1);
+  /// A worker that serves these steps on this queue, and nothing else.
+  worker_row join_queue(std::string queue, const std::vector<std::string>& steps);
   void pass(std::int64_t us) { time->advance(us); }
   run_row row(const run_id& run) const;
 
@@ -73,6 +79,9 @@ class prepared {
   std::shared_ptr<engine::manual_clock> time = std::make_shared<engine::manual_clock>();
   std::shared_ptr<engine::seeded_random> chance = std::make_shared<engine::seeded_random>(7);
   std::shared_ptr<store> journal;
+
+ private:
+  std::optional<engine::task_row> task_;  // of the next append
 };
 
 /// Without a journal.

@@ -161,8 +161,8 @@ inline constexpr code_info not_connected{
     "FER-3003", "A step names a database that the worker isn't connected to.",
     "Call worker.connect for it before run."};
 inline constexpr code_info not_in_this_version{
-    "FER-3004", "A step asks for a queue or a process of its own, which this version can't give.",
-    "Leave `queue` and `isolation` out: steps run in the worker that has their workflow."};
+    "FER-3004", "A step asks for a process of its own, or for a queue that it can't have.",
+    "Leave `isolation`, or that `queue`, out; docs/queues.md says which steps may have one."};
 
 // ---- 31xx: modules ----
 inline constexpr code_info module_unloadable{

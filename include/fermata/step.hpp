@@ -32,13 +32,16 @@ enum class on_crash { retry, fail, ask };
 /// How a step is carried out. Given with the step's name, and again, for one call, at the call
 /// (`call_options` there: the same fields and `undo`).
 /// Trivially destructible, so that braces at a call are safe on every compiler.
+/// A step with a `queue` is carried out by any worker that serves the queue and the step, also by one that
+/// serves no workflow; its run waits for the outcome without a worker. A body of `ctx.run` and a
+/// transaction in the journal can't have one (FER-3004).
 /// Lifetime: `queue` is a literal, or outlives the call.
 struct step_options {
   std::optional<duration> timeout = {};            ///< of one attempt
   std::optional<duration> give_up_after = {};      ///< of all attempts together, delays included
   std::optional<duration> heartbeat_timeout = {};  ///< longest silence of a step that reports
   retry_policy retry = {};
-  std::string_view queue = {};       ///< empty: near the workflow; others are refused (FER-3004)
+  std::string_view queue = {};       ///< empty: near the workflow; else whoever serves it takes it
   std::optional<int> priority = {};  ///< 0 normal; higher goes first
   std::optional<fermata::isolation> isolation = {};
   std::optional<fermata::on_crash> on_crash = {};

@@ -47,7 +47,8 @@ class step_context {
   /// In a compensation made by `.undo`: the idempotency key of the call it undoes. Empty elsewhere.
   std::string_view undoes() const { return port_->undoes(); }
 
-  /// Rises with every change of the run's owner: a fencing token for a store that compares it.
+  /// Rises with every change of the run's owner, on a queue of its own with every attempt: a fencing
+  /// token for a store that compares it. Both kinds can't be compared with each other.
   std::uint64_t epoch() const { return port_->epoch(); }
 
   std::string_view run_id() const { return port_->run_id(); }

@@ -40,7 +40,8 @@ struct worker_options {
   duration drain_grace = std::chrono::seconds(10);  ///< for attempts in flight when it stops
 };
 
-/// Does the work: claims runs, executes workflows and the steps it serves.
+/// Does the work: claims runs, executes workflows and the steps it serves; of the queues it serves also
+/// steps of other workers' runs. One without workflows does only that.
 /// Throws: `error` FER-3001 from `serve` and `run` when it is set up in a way that can't work,
 /// FER-3004 from `run` when a step asks for what only later versions can give.
 /// Threads: `serve` and `connect` before `run`; `stop` from anywhere, also from a signal handler.

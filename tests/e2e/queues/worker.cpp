@@ -15,10 +15,12 @@
 
 using namespace std::chrono_literals;
 
+// [names]
 constexpr fermata::step<std::string(std::string)> render{
     "render", {.retry = {.first_delay = 50ms}, .queue = "gpu"}};
 constexpr fermata::step<std::string(std::string)> cut{"cut"};
 constexpr fermata::workflow<std::string(std::string)> make_film{"make_film"};
+// [names] end
 constexpr fermata::workflow<std::string(std::string)> make_watched{"make_watched"};
 constexpr fermata::workflow<std::string(std::string)> make_once{"make_once"};
 constexpr fermata::workflow<std::string(int)> make_series{"make_series"};
@@ -56,11 +58,13 @@ std::string rendered(const std::string& film, fermata::step_context& s) {
   return film + " rendered";
 }
 
+// [film]
 fermata::task<std::string> film(fermata::context& ctx, std::string name) {
   std::string picture = co_await ctx.call(render, name);
   std::string done = co_await ctx.call(cut, picture);
   co_return done;
 }
+// [film] end
 
 fermata::task<std::string> watched(fermata::context& ctx, std::string name) {
   std::string picture = co_await ctx.call(render, name, {.heartbeat_timeout = 2s});

@@ -58,7 +58,8 @@ std::vector<recording> read_all() {
 
 std::vector<scene> all_scenes() {
   std::vector<scene> all;
-  for (const auto* some : {&step_scenes(), &branch_scenes(), &ending_scenes(), &open_scenes()})
+  for (const auto* some :
+       {&step_scenes(), &branch_scenes(), &ending_scenes(), &open_scenes(), &queue_scenes()})
     all.insert(all.end(), some->begin(), some->end());
   return all;
 }

@@ -110,7 +110,8 @@ TEST_CASE("every scene has a history, every history a scene, and each state is a
 
   for (const scene& one : all_scenes())
     CHECK_MESSAGE(recorded.contains(std::string(one.name)), one.name, " has no history");
-  // Nothing continues runs yet, and no step has a queue of its own; a run that waits for its start has no events.
+  // Nothing continues runs yet; a run that waits for its start has no events; a task is put with
+  // attempt_started.
   CHECK(states.size() == 7);
   for (int n = 1; n < 128; ++n) {
     const auto kind = static_cast<engine::event_kind>(n);

@@ -27,6 +27,7 @@ const std::vector<scene>& step_scenes();
 const std::vector<scene>& branch_scenes();
 const std::vector<scene>& ending_scenes();
 const std::vector<scene>& open_scenes();
+const std::vector<scene>& queue_scenes();
 std::vector<scene> all_scenes();
 
 /// Waits until the run has ended, however it does. Returns: what it threw; empty: it completed.

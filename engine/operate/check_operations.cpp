@@ -132,13 +132,17 @@ void operation_check::check_attempts(const event& what, const report& found) {
   const int said = what.details.step().attempts();
   attempts_.erase(what.operation);
   const bool stopped = what.kind == event_kind::step_cancelled && said == ended;
-  if (said == ended + 1 || stopped || (copied_ && said > ended)) return;
+  // Of an attempt that was being taken back from another worker just then.
+  const bool late =
+      what.kind == event_kind::step_completed && said <= ended && remote_.contains(what.operation);
+  if (said == ended + 1 || stopped || late || (copied_ && said > ended)) return;
   found(what.position, fmt::format("operation '{}' says {} attempts, its notes say {} before",
                                    what.operation, said, ended));
 }
 
 void operation_check::take_attempt(const event& what, const report& found) {
   if (what.operation.empty()) return;
+  if (!what.details.attempt().queue().empty()) remote_.insert(what.operation);
   const int ended = attempts_of(what.operation);
   const int number = what.details.attempt().number();
   if (what.kind == event_kind::attempt_crashed || what.kind == event_kind::suspicion) {

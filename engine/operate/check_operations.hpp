@@ -46,8 +46,9 @@ class operation_check {
 
   bool copied_ = false;
   std::unordered_set<std::string> answered_;
-  std::map<std::string, int> attempts_;  // the last that ended, of what isn't answered
-  std::map<std::string, time_us> due_;   // timers set and not fired
+  std::map<std::string, int> attempts_;     // the last that ended, of what isn't answered
+  std::unordered_set<std::string> remote_;  // that had an attempt on a queue of its own
+  std::map<std::string, time_us> due_;      // timers set and not fired
   std::set<std::string> markers_;
   std::unordered_set<std::string> messages_;
   std::vector<compensation> compensations_;  // registered and not done

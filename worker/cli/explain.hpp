@@ -26,6 +26,7 @@ struct in_flight {
   bool executing = false;   // an attempt is under way
   std::string error;        // of the last attempt
   std::string queue;
+  bool queued = false;  // its attempt is in this queue, or executed
   engine::run_id child;
   engine::run_state child_state = engine::run_state::running;
 };

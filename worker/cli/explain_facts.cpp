@@ -81,6 +81,7 @@ class folding {
     if (!d.queue().empty()) op.queue = clean(d.queue());
     // Of one on a queue of its own the store knows more.
     op.executing = what.kind == event_kind::attempt_started && d.queue().empty();
+    op.queued = what.kind == event_kind::attempt_started && !d.queue().empty();
     if (what.kind == event_kind::attempt_failed || what.kind == event_kind::attempt_crashed) {
       op.attempts = std::max(op.attempts, d.number());
       op.error = failure_text(d.why());

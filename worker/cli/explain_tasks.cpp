@@ -20,6 +20,20 @@ bool nobody_takes(const run_facts& f, const engine::task_row& task) {
   return task.owner == 0 && takers_of(f.workers, f.serving, task.queue, task.step).of_step == 0;
 }
 
+/// The journal says that it is out, and it is in no queue: its owner puts it again when it looks.
+std::optional<explanation> because_a_task_is_missing(session& s, const run_facts& f) {
+  const auto lost = std::ranges::find_if(f.operations, &in_flight::queued);
+  if (lost == f.operations.end() || f.row.owner != 0 || !f.inbox.empty()) return std::nullopt;
+  explanation out{.reason = "step_missing"};
+  out.sentence = fmt::format(
+      "{}: step '{}' should be in queue {} {} and isn't; when its run is looked at, it is put "
+      "there "
+      "again.",
+      call_of(f.row), lost->name, lost->queue, since_text(s, lost->since));
+  out.next = {{s.command("signal", f.row, "look"), "any signal makes it look"}};
+  return out;
+}
+
 }  // namespace
 
 std::vector<std::string> task_evidence(session& s, const run_facts& f) {
@@ -30,7 +44,7 @@ std::vector<std::string> task_evidence(session& s, const run_facts& f) {
 
 /// What nobody takes is told first, then what waits, then what is executed.
 std::optional<explanation> because_of_tasks(session& s, const run_facts& f) {
-  if (f.tasks.empty()) return std::nullopt;
+  if (f.tasks.empty()) return because_a_task_is_missing(s, f);
   const auto urgency = [&](const engine::task_row& task) {
     return nobody_takes(f, task) ? 0 : task.owner == 0 ? 1 : 2;
   };

@@ -68,6 +68,7 @@ void machine::task_is_put(slot s, const event& what) {
   step.task_queue = std::string_view(what.details.attempt().queue());
   task_put_ = true;
   if (must_stop(ops_[s])) stop(s);
+  take_postponed();
 }
 
 void machine::task_is_gone(slot s) {
@@ -100,7 +101,8 @@ void machine::take_task_end(const message& what) {
     dropped_.push_back(what.seq);
     return;
   }
-  if (ops_[s].step->noting) return postponed_.push_back(what);
+  // What is being written about it comes first.
+  if (ops_[s].step->noting || ops_[s].step->putting) return postponed_.push_back(what);
   consuming_ = what.seq;
   task_ended(s, what);
   if (std::exchange(consuming_, 0) != 0) dropped_.push_back(what.seq);

@@ -40,6 +40,29 @@ bool is(const std::string& found, std::string_view position, std::string_view wh
          found.find(what) != std::string::npos;
 }
 
+event put_in_queue(std::string_view operation, int number) {
+  event put = attempt_failed(operation, "render", number);
+  put.kind = event_kind::attempt_started;
+  put.details.mutable_attempt()->clear_why();
+  put.details.mutable_attempt()->set_queue("gpu");
+  return put;
+}
+
+event given_back(std::string_view operation, int number) {
+  event back = attempt_failed(operation, "render", number);
+  back.details.mutable_attempt()->mutable_why()->set_type("given_back");
+  return back;
+}
+
+TEST_CASE("a step on a queue of its own: given back, taken back, answered late") {
+  CHECK(planted({put_in_queue("1", 1), given_back("1", 0), put_in_queue("1", 1),
+                 attempt_failed("1", "render", 1), put_in_queue("1", 2),
+                 step_done("1", "render", 1), completed()}) == "");
+  CHECK(is(planted({put_in_queue("1", 2)}), "2", "has number 2, 1 is expected"));
+  CHECK(is(planted({attempt_failed("1", "render", 1), step_done("1", "render", 1)}), "3",
+           "says 1 attempts"));
+}
+
 TEST_CASE("a clean journal of many kinds has no findings, and is counted") {
   bench b;
   const run_id run = b.begin();

@@ -169,6 +169,27 @@ TEST_CASE("an outcome that comes while the attempt's failure is written isn't lo
   CHECK(t.ended());
 }
 
+TEST_CASE("an outcome that comes before its owner knows that the task is there isn't lost") {
+  teller t(one());
+  t.task_ends("1", task_end::failed, "down");
+  t.several([&] {
+    t.passes(1000);
+    (void)t.m().take_events();  // they are with the writer
+    t.late_task_ends("1", 4, task_end::failed, "too fast", 2);
+    CHECK(t.m().take_dropped().empty());
+  });
+  event started = t.journal().at(1);
+  started.position = 4;
+  started.details.mutable_attempt()->set_number(2);
+  t.m().deliver(started);
+  t.m().stand();
+
+  const std::vector<produced> made = t.m().take_events();
+  REQUIRE(made.size() == 1);
+  CHECK(made[0].what.kind == event_kind::attempt_failed);
+  CHECK(made[0].consumes == 2);
+}
+
 TEST_CASE(
     "a worker that dies is a suspicion, a crash counts; neither is an attempt of the policy") {
   every_way(

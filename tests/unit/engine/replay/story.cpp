@@ -439,8 +439,9 @@ void teller::task_ends(const std::string& op, task_end how, std::string what, in
   tell_task_end(node.mapped(), how, std::move(what), signal);
 }
 void teller::late_task_ends(const std::string& op, std::uint64_t epoch, task_end how,
-                            std::string what) {
+                            std::string what, int attempt) {
   task_row task;
+  task.attempt = attempt;
   task.operation = op;
   task.epoch = epoch;
   tell_task_end(task, how, std::move(what), 0);

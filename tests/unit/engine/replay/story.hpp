@@ -106,7 +106,8 @@ class teller {
   /// Who executes the task of this operation says so; `what`: the value, or why. `signal`: of a crash.
   void task_ends(const std::string& op, task_end how, std::string what = {}, int signal = 0);
   /// As that, for an attempt that was taken back.
-  void late_task_ends(const std::string& op, std::uint64_t epoch, task_end how, std::string what);
+  void late_task_ends(const std::string& op, std::uint64_t epoch, task_end how, std::string what,
+                      int attempt = 1);
   void task_late(const std::string& op, std::string why);
   void task_missing(const std::string& op);
   void act(std::string what);

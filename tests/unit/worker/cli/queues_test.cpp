@@ -116,6 +116,30 @@ TEST_CASE("a step that is executed says by whom, which attempt, and when it was 
   CHECK_MESSAGE(has(screen.out, "Steps in queues"), screen.out);
 }
 
+TEST_CASE("a step that should be in its queue and isn't is told of, with what helps") {
+  waiting p;
+  engine::task_row task = p.take(p.join_queue("gpu", {"render"}));
+  const run_row row = p.row(p.run);
+  CHECK(p.explained().at("reason") == "step_executing");
+  engine::batch one;
+  engine::append gone;
+  gone.run = p.run;
+  gone.chain = row.chain;
+  gone.row = row.row;
+  gone.epoch = row.epoch + 1;
+  const engine::head last = *p.journal->read_head(p.run);
+  gone.after = last.position;
+  gone.after_hash = last.hash;
+  gone.by_operator = true;
+  gone.tasks_gone = {task.operation};
+  one.appends.push_back(std::move(gone));
+  REQUIRE(p.journal->commit(std::move(one)).ok());
+
+  const json::object why = p.explained();
+  CHECK(why.at("reason") == "step_missing");
+  CHECK(has(json::serialize(why.at("next")), "fermata signal order-42 look"));
+}
+
 TEST_CASE("a withdrawn step, and one whose worker is dead, say so") {
   waiting p;
   const worker_row gpu = p.join_queue("gpu", {"render"});

@@ -38,15 +38,17 @@ fermata::duration some_time(dice& by) { return std::chrono::seconds(1 + by.roll(
 /// One thing that can be waited for.
 fermata::future<int> something(fermata::context& ctx, dice& by, int depth) {
   const int seed = by.roll(10'000);
+  const std::string_view queue = seed % 3 == 0 ? "far" : "";  // near the workflow, or elsewhere
   switch (by.roll(depth > 0 ? 8 : 4)) {
     case 0:
-      return ctx.call(twice, seed % 10);
+      return ctx.call(twice, seed % 10, {.queue = queue});
     case 1:
-      return ctx.call(flaky, seed % 10, {.retry = {.max_attempts = 4, .first_delay = 5s}});
+      return ctx.call(flaky, seed % 10,
+                      {.retry = {.max_attempts = 4, .first_delay = 5s}, .queue = queue});
     case 2:
-      return ctx.call(twice, seed % 10, {.undo = undo});
+      return ctx.call(twice, seed % 10, {.queue = queue, .undo = undo});
     case 3:
-      return ctx.call(breaks, seed % 10, {.retry = {.max_attempts = 1 + seed % 3}});
+      return ctx.call(breaks, seed % 10, {.retry = {.max_attempts = 1 + seed % 3}, .queue = queue});
     case 4:
       return ctx.call(tame, seed);
     case 5:
@@ -172,6 +174,7 @@ std::string without_markers(const std::string& history) {
 std::string world(int seed, way how, std::size_t at, std::size_t* events = nullptr) {
   kit t(how, at);
   dice by(seed + 77);
+  t.serve_queue("far");
   t.worker.serve(twice, [](int n) { return 2 * n; });
   t.worker.serve(flaky, [](int n, fermata::step_context& s) {
     if (s.attempt() <= n % 4) throw fermata::failure("not yet");

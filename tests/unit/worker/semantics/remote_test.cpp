@@ -2,6 +2,7 @@
 // Steps on queues of their own. A kit has one worker, which serves all of them; the way there and back
 // is that of many: a task, a claim, a message. A crash takes the attempt with it, so a step may be
 // entered more often than once.
+#include "engine/operate/operate.hpp"
 #include "semantics.hpp"
 #include "src/journal_impl.hpp"
 
@@ -363,4 +364,66 @@ TEST_CASE("many tasks: not more at once than there are places, and all get done"
 
   CHECK(t.client.start(flow, 200).result() == "19900");
   CHECK(t.attempts("render") == 200);
+}
+
+TEST_CASE("a run that is retried asks anew for what was in a queue when it failed") {
+  for (way how : {way::kept, way::evicted}) {
+    kit t(how);
+    bool down = true;
+    t.worker.serve(near_by, [&](int n) {
+      if (down) throw fermata::failure("down", {.retryable = false});
+      return n;
+    });
+    t.worker.serve(render, [](int n) { return 10 * n; });
+    t.hang(render, 1);
+    t.worker.serve(flow, [](fermata::context& ctx, int n) -> fermata::task<std::string> {
+      auto [a, b] = co_await ctx.all(ctx.call(render, n), ctx.call(near_by, n));
+      co_return std::to_string(a + b);
+    });
+    auto run = t.client.start(flow, 1);
+    CHECK(contains(problem_of([&] { (void)run.result(); }), "down"));
+    CHECK(t.attempts("render") == 1);
+
+    down = false;
+    const auto anew = fermata::engine::retry(fermata::detail::inside(t.journal).store(),
+                                             *fermata::engine::run_id::parse(run.id()),
+                                             {.who = "test", .why = "repaired"}, false);
+    REQUIRE(anew.ok());
+    t.work();
+    CHECK(t.attempts("render") == 2);
+    CHECK(t.client.find(anew->text()).describe().state == fermata::run_state::completed);
+    t.replay_all();
+  }
+}
+
+TEST_CASE("an input that its worker can't read fails the attempt, and is tried again") {
+  kit t;
+  t.worker.serve(flow, [](fermata::context& ctx, int n) -> fermata::task<std::string> {
+    constexpr fermata::step<int(std::string)> as_text{"render", {.queue = "gpu"}};
+    fermata::outcome<int> how = co_await ctx.settle(
+        ctx.call(as_text, std::to_string(n) + "!", {.retry = {.max_attempts = 2}}));
+    co_return how.error().what();
+  });
+  t.worker.serve(render, [](int n) { return n; });
+
+  const std::string told = t.client.start(flow, 1).result();
+  CHECK(contains(told, "the input of step 'render' can't be read"));
+}
+
+TEST_CASE("a transaction in the journal is made by the worker of its run: not on a queue") {
+  kit t;
+  constexpr fermata::database<int> tables{"tables"};
+  t.worker.connect(tables, fermata::journal_tables());
+  t.worker.serve(near_by, tables, [](int&, int n) { return n; });
+  t.serve_queue("attic");
+  t.worker.serve(flow, [](fermata::context& ctx, int n) -> fermata::task<std::string> {
+    fermata::outcome<int> how = co_await ctx.settle(ctx.call(near_by, n, {.queue = "attic"}));
+    co_return how.error().what();
+  });
+  CHECK(contains(t.client.start(flow, 1).result(), "[FER-3004]"));
+
+  fermata::worker refused{fermata::open("memory:")};
+  refused.connect(tables, fermata::journal_tables());
+  refused.serve(render, tables, [](int&, int n) { return n; });
+  CHECK(code_of([&] { refused.run(); }) == "FER-3004");
 }

@@ -31,7 +31,7 @@ class damaged_store : public passing_store {
     std::vector<stored_event> all;
     const auto read = inner_.read_events(run, 1, 100'000);
     if (!read.ok()) return read;
-    for (const encoded_event& one : *read) all.push_back({run, one, 0});
+    for (const encoded_event& one : *read) all.push_back({run, one, {}});
     damage_(all);
     std::vector<encoded_event> some;
     for (const stored_event& one : all) {

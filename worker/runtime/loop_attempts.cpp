@@ -66,7 +66,7 @@ void run_loop::dispatch() {
   std::vector<step_pool::task> tasks;
   dispatch_tasks(tasks);
   std::size_t taken = 0;
-  for (; taken < backlog_.size(); ++taken) {
+  for (; taken < backlog_.size() && tasks_to_begin_.empty(); ++taken) {
     std::shared_ptr<live_attempt> a = backlog_[taken];
     if (alone_ || lanes_[0].running >= lanes_[0].places) break;
     if (a->start().alone && !running_.empty()) break;

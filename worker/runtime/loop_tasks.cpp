@@ -15,10 +15,10 @@ namespace fermata::runtime {
 // ---- executing ----
 
 std::vector<engine::task_room> run_loop::rooms() const {
+  if (!tasks_to_begin_.empty()) return {};  // one waits to be alone, or for the lease
   std::vector<int> left;
   for (const lane& one : lanes_) left.push_back(one.places - one.running);
   left[0] -= static_cast<int>(backlog_.size());  // of the worker's own runs: they go first
-  for (const std::shared_ptr<live_attempt>& a : tasks_to_begin_) --left[a->lane];
   std::vector<engine::task_room> free;
   for (std::size_t i = 0; i < lanes_.size(); ++i)
     if (!lanes_[i].queues.empty() && left[i] > 0) free.push_back({lanes_[i].queues, left[i]});
@@ -82,7 +82,8 @@ void run_loop::dispatch_tasks(std::vector<step_pool::task>& to) {
   std::vector<std::shared_ptr<live_attempt>> later;
   for (std::shared_ptr<live_attempt>& a : std::exchange(tasks_to_begin_, {})) {
     if (a->answered) continue;
-    if (alone_ || (a->start().alone && !running_.empty())) {
+    // Behind one that has to be alone nothing begins, or it would wait for ever.
+    if (!later.empty() || alone_ || (a->start().alone && !running_.empty())) {
       later.push_back(std::move(a));
       continue;
     }

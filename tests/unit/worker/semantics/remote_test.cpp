@@ -3,6 +3,7 @@
 // is that of many: a task, a claim, a message. A crash takes the attempt with it, so a step may be
 // entered more often than once.
 #include "engine/operate/operate.hpp"
+#include "engine/store/tasks.hpp"
 #include "semantics.hpp"
 #include "src/journal_impl.hpp"
 
@@ -426,4 +427,53 @@ TEST_CASE("a transaction in the journal is made by the worker of its run: not on
   refused.connect(tables, fermata::journal_tables());
   refused.serve(render, tables, [](int&, int n) { return n; });
   CHECK(code_of([&] { refused.run(); }) == "FER-3004");
+}
+
+TEST_CASE(
+    "a step that two deaths made suspect is executed alone, and isn't kept waiting for ever") {
+  namespace engine = fermata::engine;
+  kit t;
+  t.worker.serve(near_by, [](int n, fermata::step_context& s) -> boost::asio::awaitable<int> {
+    for (int i = 0; i < 30 && !s.stop_token().stop_requested(); ++i)
+      co_await boost::asio::post(boost::asio::use_awaitable);
+    co_return n;
+  });
+  int beside = -1;
+  t.worker.serve(render, [&](int n) -> boost::asio::awaitable<int> {
+    if (t.attempts("render") <= 2) {  // until it is told that its task is gone
+      boost::asio::steady_timer never(co_await boost::asio::this_coro::executor, 24h);
+      co_await never.async_wait(boost::asio::use_awaitable);
+    }
+    beside = t.attempts("near_by");
+    co_return n;
+  });
+  t.worker.serve(flow, [](fermata::context& ctx, int n) -> fermata::task<std::string> {
+    if (n == 0) {
+      int a = co_await ctx.call(render, n);
+      co_return std::to_string(a);
+    }
+    for (int i = 0; i < 20; ++i) co_await ctx.call(near_by, i);
+    co_return "";
+  });
+  auto suspect = t.client.start(flow, 0);
+  t.work();
+  for (int death = 0; death < 2; ++death) {
+    engine::store& store = fermata::detail::inside(t.journal).store();
+    const auto tasks = store.tasks(*engine::run_id::parse(suspect.id()));
+    REQUIRE(tasks.ok());
+    REQUIRE(tasks->size() == 1);
+    engine::batch one;
+    one.finish.push_back({engine::name_of(tasks->front()),
+                          engine::outcome_of(tasks->front(), engine::task_end::lost)});
+    REQUIRE(store.commit(std::move(one)).ok());
+    if (death == 0) t.work();
+  }
+  auto busy = t.client.start(flow, 1);
+  auto busy_too = t.client.start(flow, 1);
+
+  CHECK(suspect.result() == "0");
+  CHECK(beside >= 0);
+  CHECK(beside < 40);  // it didn't have to wait for all of them
+  CHECK(busy.result().empty());
+  CHECK(busy_too.result().empty());
 }

@@ -203,6 +203,7 @@ void write(turn& turn, known_run& run, const append& what, const std::vector<enc
   change_row(turn, run, what);
   consume(turn, run, what);
   if (what.by_operator) set_owner(turn, run, 0, what.epoch);
+  write_tasks(turn, run, what);
   if (what.then == then::end) end_run(turn, run, what);
 
   for (const start_request& child : what.children) insert_child(turn, child);

@@ -97,6 +97,9 @@ constexpr const char* due_sql =
     "SELECT run, operation, due, purpose FROM fermata.timers WHERE run = ANY($1) AND due <= $2 "
     "ORDER BY run, due, operation";
 
+constexpr const char* tasks_sql =
+    "SELECT run, operation, epoch FROM fermata.tasks WHERE run = ANY($1) ORDER BY run, operation";
+
 /// One claim at work: candidates in order, then each is taken.
 class claimer {
  public:
@@ -286,9 +289,14 @@ class claimer {
     if (!chosen_.empty()) {
       turn_.in.send(runs_sql, params(runs));
       turn_.in.send(due_sql, params(runs, what_.now));
+      turn_.in.send(tasks_sql, params(runs));
       found = turn_.in.finish();
       while (found[0].next()) read_one(found[0]);
       while (found[1].next()) read_timer(found[1]);
+      while (found[2].next())
+        details_[found[2].id<run_id>(0)].tasks.push_back(
+            {found[2].id<run_id>(0), std::string(found[2].text(1)),
+             static_cast<std::uint64_t>(found[2].integer(2))});
       for (const run_id& run : chosen_) chains.add(details_[run].run.chain);
     }
     for (const start_request& request : requests_) chains.add(request.chain);
@@ -413,7 +421,7 @@ class claimer {
 
 void claim(turn& turn, const claim_request& what, claim_places& from, batch_result& result) {
   turn.write.send(turn.in, turn.now);
-  if (turn.alive) claimer(turn, what, from, result).look();
+  if (turn.alive && !what.workflows.empty()) claimer(turn, what, from, result).look();
 }
 
 }  // namespace fermata::engine::postgres

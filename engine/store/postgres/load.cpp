@@ -129,6 +129,7 @@ struct touched {
   std::map<std::tuple<std::int64_t, std::string, std::string>, known_key> keys;  // in lock order
   std::vector<std::pair<run_id, chain_id>> ending;
   std::vector<std::size_t> plain;  // appends
+  std::set<run_id> with_tasks;     // runs whose tasks matter
 
   void chain(const chain_id& id, std::size_t enough) {
     std::int64_t& known = chains[id];
@@ -156,6 +157,7 @@ touched touched_by(const server& at, const batch& what) {
   for (const append& one : what.appends)
     for (const message& sent : one.messages) appends[sent.to] += 2;
   for (const message& one : what.messages) appends[one.to] += 2;
+  for (const task_finish& one : what.finish) appends[one.task.run] += 2;
 
   for (std::size_t i = 0; i < what.appends.size(); ++i) {
     const append& one = what.appends[i];
@@ -172,6 +174,13 @@ touched touched_by(const server& at, const batch& what) {
     }
     for (const std::uint64_t seq : one.consumed) all.consumed.emplace_back(one.chain, seq);
     for (const message& sent : one.messages) all.message(sent);
+    if (!one.tasks_gone.empty() || !one.tasks_withdrawn.empty() || !one.tasks.empty() ||
+        (one.then == then::end && one.may_have_tasks))
+      all.with_tasks.insert(one.run);
+    if (!one.tasks_withdrawn.empty()) {  // one that nobody has is told of at once
+      all.chain(one.chain, 1);
+      all.addressed.insert(one.chain);
+    }
     for (const start_request& child : one.children) {
       all.existing.insert(child.run);
       if (!child.key.empty()) all.key(at.spaces, child, digest16(child.input));
@@ -184,6 +193,11 @@ touched touched_by(const server& at, const batch& what) {
     all.key(at.spaces, one.request, one.input_digest);
   }
   for (const message& one : what.messages) all.message(one);
+  for (const task_finish& one : what.finish) {
+    all.runs.insert(one.task.run);
+    all.with_tasks.insert(one.task.run);
+    all.message(one.outcome);
+  }
   return all;
 }
 
@@ -389,6 +403,17 @@ void ask_for_ids(turn& turn, round_trip& trip, const touched& all) {
   });
 }
 
+void ask_for_tasks(turn& turn, round_trip& trip, const touched& all) {
+  if (all.with_tasks.empty()) return;
+  trip.ask("SELECT " FERMATA_TASK_COLUMNS FERMATA_TASK_TABLES "WHERE t.run = ANY($1)",
+           params(uuids(all.with_tasks)), [&turn](rows& row) {
+             while (row.next()) {
+               task_row task = read_task(turn.names(), row);
+               turn.tasks[{task.run, task.operation}] = std::move(task);
+             }
+           });
+}
+
 /// A request that came between our locks may be begun beside us, without the message that we put: all
 /// of it once more.
 void check_locks(const turn& turn, const touched& all, const absl::flat_hash_set<run_id>& locked) {
@@ -411,7 +436,8 @@ bool is_plain(const append& what) {
   const run_changes& c = what.changes;
   const bool only_events = what.then == then::keep && !what.by_operator && !what.body &&
                            what.consumed.empty() && what.children.empty() &&
-                           what.messages.empty() && !what.waits && !what.status &&
+                           what.messages.empty() && what.tasks.empty() && what.tasks_gone.empty() &&
+                           what.tasks_withdrawn.empty() && !what.waits && !what.status &&
                            !what.attention && !what.looked && !what.make_ready &&
                            what.logs.empty() && what.events.size() == 1;
   const bool no_changes = !c.state && !c.ended && !c.error && c.timers_set.empty() &&
@@ -433,8 +459,8 @@ void add_names(std::vector<std::string_view>& names, const encoded_event& event)
 }  // namespace
 
 bool all_plain(const batch& what) {
-  if (what.worker == 0 || !what.starts.empty() || !what.messages.empty() || what.claim ||
-      what.appends.empty())
+  if (what.worker == 0 || !what.starts.empty() || !what.messages.empty() || !what.finish.empty() ||
+      what.claim || what.appends.empty())
     return false;
   absl::flat_hash_set<run_id> runs;
   return std::ranges::all_of(what.appends, [&](const append& one) {
@@ -509,6 +535,7 @@ void load(turn& turn, const batch& what) {
   ask_for_chains(turn, trip, all.chains);
   ask_for_messages(turn, trip, all);
   ask_for_ids(turn, trip, all);
+  ask_for_tasks(turn, trip, all);
   trip.go();
 
   turn.now = turn.at.clock.now();  // learned just now

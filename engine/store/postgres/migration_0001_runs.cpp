@@ -161,6 +161,36 @@ CREATE TABLE fermata.ledger(         -- truth: messages moved into a journal, un
   PRIMARY KEY (chain, id)
 );
 
+CREATE TABLE fermata.tasks(          -- truth: attempts at remote steps that haven't ended
+  run uuid NOT NULL,
+  operation text COLLATE "C" NOT NULL,
+  epoch int8 NOT NULL,               -- position of its attempt_started
+  attempt int4 NOT NULL,
+  space int4 NOT NULL,
+  queue text COLLATE "C" NOT NULL,
+  priority int4 NOT NULL,            -- negated
+  not_before int8 NOT NULL,
+  step text COLLATE "C" NOT NULL,
+  key text NOT NULL,
+  undoes text NOT NULL,
+  timeout_ms int8 NOT NULL,
+  heartbeat_timeout_ms int8 NOT NULL,
+  give_up_at int8 NOT NULL,
+  alone bool NOT NULL,
+  owner int8 NOT NULL DEFAULT 0,     -- workers.id; 0: nobody has taken it
+  taken int8 NOT NULL DEFAULT 0,
+  beat int8 NOT NULL DEFAULT 0,
+  withdrawn bool NOT NULL DEFAULT false,
+  content_type text COLLATE "C" NOT NULL,
+  input_type int8 NOT NULL,
+  input_flags int2 NOT NULL,         -- 1 sensitive, 2 not canonical
+  input bytea,
+  PRIMARY KEY (run, operation)
+);
+CREATE INDEX tasks_waiting ON fermata.tasks(space, queue, priority, not_before, run, operation)
+  WHERE owner = 0;
+CREATE INDEX tasks_by_owner ON fermata.tasks(owner) WHERE owner <> 0;
+
 CREATE TABLE fermata.published(
   run uuid NOT NULL,
   name text COLLATE "C" NOT NULL,

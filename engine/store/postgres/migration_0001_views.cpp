@@ -94,8 +94,21 @@ SELECT 'wrk_' || fermata.ulid_text(w.worker) AS worker, w.host AS host, w.pid AS
   w.build AS build,
   CASE WHEN w.dead THEN 'dead' WHEN w.gone THEN 'gone' ELSE 'alive' END AS state,
   fermata.at_text(w.started) AS started, fermata.at_text(w.last_seen) AS last_seen,
-  (SELECT count(*) FROM fermata.runs r WHERE r.owner = w.id AND r.owner <> 0) AS runs
+  (SELECT count(*) FROM fermata.runs r WHERE r.owner = w.id AND r.owner <> 0) AS runs,
+  replace(w.queues, E'\n', ' ') AS queues,
+  (SELECT count(*) FROM fermata.tasks t WHERE t.owner = w.id AND t.owner <> 0) AS tasks
 FROM fermata.workers w;
+
+CREATE VIEW fermata.fermata_tasks AS
+SELECT fermata.run_text(t.run) AS run, t.operation AS operation, t.step AS step, t.queue AS queue,
+  -t.priority AS priority, t.attempt AS attempt,
+  CASE WHEN t.withdrawn THEN 'withdrawn' WHEN t.owner = 0 THEN 'waiting' ELSE 'executing' END
+    AS state,
+  fermata.at_text(t.not_before) AS not_before, fermata.at_text(nullif(t.taken, 0)) AS taken,
+  fermata.at_text(nullif(t.beat, 0)) AS heartbeat,
+  coalesce((SELECT 'wrk_' || fermata.ulid_text(o.worker) FROM fermata.workers o
+    WHERE o.id = t.owner), '') AS worker, t.epoch AS epoch
+FROM fermata.tasks t;
 
 CREATE VIEW fermata.fermata_tags AS
 SELECT fermata.run_text(t.run) AS run, t.key AS key, t.value AS value FROM fermata.run_tags t;

@@ -21,6 +21,7 @@ CREATE TABLE fermata.workers(
   folder text NOT NULL,              -- id of its state folder: who has the same can look at its lock
   slot int4 NOT NULL,                -- its byte of that folder's lock file
   boot_id text NOT NULL,
+  queues text NOT NULL DEFAULT '',   -- that it serves, one a line
   started int8 NOT NULL,
   last_seen int8 NOT NULL,
   lease_until int8,                  -- µs since 1970 by this server's clock; NULL: owns nothing
@@ -78,7 +79,8 @@ CREATE TABLE fermata.timer_purposes(id int2 PRIMARY KEY, text text NOT NULL);
 INSERT INTO fermata.timer_purposes VALUES (0, 'sleep'), (1, 'patience'), (2, 'retry'),
   (3, 'deadline'), (4, 'give_up');
 CREATE TABLE fermata.message_kinds(id int2 PRIMARY KEY, text text NOT NULL);
-INSERT INTO fermata.message_kinds VALUES (1, 'signal'), (2, 'cancel'), (3, 'child_ended');
+INSERT INTO fermata.message_kinds VALUES (1, 'signal'), (2, 'cancel'),
+  (3, 'child_ended'), (4, 'step_outcome');
 CREATE TABLE fermata.event_kinds(id int2 PRIMARY KEY, text text NOT NULL);
 INSERT INTO fermata.event_kinds VALUES (1, 'run_started'), (10, 'timer_set'),
   (11, 'child_started'), (12, 'marker'), (13, 'published'), (14, 'tagged'), (15, 'signal_sent'),

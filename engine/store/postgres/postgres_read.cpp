@@ -267,6 +267,63 @@ absl::StatusOr<std::vector<log_line>> postgres_store::logs(const run_id& run,
   });
 }
 
+// ---- tasks ----
+
+namespace {
+std::vector<task_row> tasks_in(const postgres::dictionary& in, rows found) {
+  std::vector<task_row> all;
+  while (found.next()) all.push_back(read_task(in, found));
+  return all;
+}
+}  // namespace
+
+absl::StatusOr<std::vector<task_row>> postgres_store::tasks(const run_id& run) const {
+  using result = absl::StatusOr<std::vector<task_row>>;
+  return guarded<result>([&]() -> result {
+    return parts_->at.read([&](connection& db) -> result {
+      return tasks_in(parts_->names(db), db.run("SELECT " FERMATA_TASK_COLUMNS FERMATA_TASK_TABLES
+                                                "WHERE t.run = $1 ORDER BY t.operation",
+                                                params(run)));
+    });
+  });
+}
+
+absl::StatusOr<std::vector<task_row>> postgres_store::held_tasks(std::int64_t worker) const {
+  using result = absl::StatusOr<std::vector<task_row>>;
+  return guarded<result>([&]() -> result {
+    return parts_->at.read([&](connection& db) -> result {
+      return tasks_in(parts_->names(db),
+                      db.run("SELECT " FERMATA_TASK_COLUMNS FERMATA_TASK_TABLES
+                             "WHERE t.owner = $1 AND t.owner <> 0 ORDER BY t.run, t.operation",
+                             params(worker)));
+    });
+  });
+}
+
+absl::StatusOr<std::vector<queued_step>> postgres_store::queued_steps(
+    std::string_view space) const {
+  using result = absl::StatusOr<std::vector<queued_step>>;
+  return guarded<result>([&]() -> result {
+    return parts_->at.read([&](connection& db) -> result {
+      rows found = db.run(
+          "SELECT t.queue, t.step, count(*) FILTER (WHERE t.owner = 0), "
+          "count(*) FILTER (WHERE t.owner <> 0), "
+          "coalesce(min(t.not_before) FILTER (WHERE t.owner = 0), 0) FROM fermata.tasks t "
+          "JOIN fermata.namespaces n ON n.id = t.space WHERE n.text = $1 "
+          "GROUP BY 1, 2 ORDER BY 1, 2",
+          params(space));
+      std::vector<queued_step> all;
+      while (found.next())
+        all.push_back({.queue = std::string(found.text(0)),
+                       .step = std::string(found.text(1)),
+                       .waiting = found.integer(2),
+                       .executing = found.integer(3),
+                       .oldest = found.integer(4)});
+      return all;
+    });
+  });
+}
+
 // ---- changes ----
 
 namespace {

@@ -78,7 +78,11 @@ absl::StatusOr<batch_result> postgres_store::commit(batch&& what) {
       done.starts = apply_starts(now, what.starts);
       for (const message& one : what.messages)
         done.messages.push_back(put_message(now, one, postgres::bound::checked));
-      if (what.claim) claim(now, *what.claim, after, done);
+      for (const task_finish& one : what.finish) done.finished.push_back(finish_task(now, one));
+      if (what.claim) {
+        claim(now, *what.claim, after, done);
+        claim_tasks(now, *what.claim, done);
+      }
       now.write.send(in, now.now);
       return done;
     });

@@ -6,6 +6,7 @@
 #include "engine/store/sqlite/errors.hpp"
 #include "engine/store/sqlite/process.hpp"
 #include "engine/store/status.hpp"
+#include "engine/store/tasks.hpp"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -45,7 +46,17 @@ Result guarded(Work&& work) {
 
 #define FERMATA_WORKER_COLUMNS                                                          \
   "w.id, w.worker, w.host, w.pid, w.build, w.slot, w.boot_id, w.started, w.last_seen, " \
-  "w.lease_until, w.dead, w.gone, w.folder, " FERMATA_NOW
+  "w.lease_until, w.dead, w.gone, w.folder, " FERMATA_NOW ", w.queues"
+
+std::vector<std::string> lines_of(std::string_view text) {
+  std::vector<std::string> lines;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    lines.emplace_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return lines;
+}
 
 /// $1 of FERMATA_NOW.
 void add_now(params& to, const journal_parts& parts) {
@@ -88,6 +99,7 @@ stored_worker read_worker(const journal_parts& parts, const rows& row) {
   worker.dead = row.integer(10) != 0;
   worker.gone = row.integer(11) != 0;
   found.folder = row.text(12);
+  worker.queues = lines_of(row.text(14));
   found.lease_over = lease != 0 && lease < now;
   return found;
 }
@@ -139,6 +151,29 @@ std::vector<run_id> give_up(journal_parts& parts, transaction& in, std::int64_t 
   return given;
 }
 
+/// The tasks that a worker holds end for it: the owners of their runs are told. First in its transaction.
+void end_held_tasks(journal_parts& parts, transaction& in, std::int64_t worker, task_end how,
+                    std::optional<postgres::turn>& left) {
+  left.emplace(parts.at, in, parts.handed, 0);
+  batch all;
+  rows held = in.run("SELECT " FERMATA_TASK_COLUMNS ", o.worker" FERMATA_TASK_TABLES
+                     "JOIN fermata.workers o ON o.id = t.owner WHERE t.owner = $1 AND t.owner <> 0 "
+                     "ORDER BY t.run, t.operation",
+                     params(worker));
+  while (held.next()) {
+    const task_row task = read_task(left->names(), held);
+    all.finish.push_back({name_of(task), outcome_of(task, how, held.id<worker_id>(24).text())});
+  }
+  if (all.finish.empty()) return;
+  load(*left, all);
+  for (const task_finish& one : all.finish) {
+    // It may have been finished, or another one put, before our lock.
+    const auto known = left->tasks.find({one.task.run, one.task.operation});
+    if (known != left->tasks.end() && known->second.owner == worker) finish_task(*left, one);
+  }
+  left->write.send(in, left->now);
+}
+
 bool is_registered(transaction& in, std::int64_t worker) {
   return in.run("SELECT 1 FROM fermata.workers WHERE id = $1", params(worker)).count() != 0;
 }
@@ -169,11 +204,12 @@ absl::StatusOr<worker_row> postgres_store::register_worker(const worker_row& who
         // The same again, after a commit whose answer was lost.
         rows row = in.run(
             "INSERT INTO fermata.workers(worker, host, pid, build, folder, slot, boot_id, started, "
-            "last_seen) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) "
+            "last_seen, queues) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) "
             "ON CONFLICT (worker) DO UPDATE SET last_seen = excluded.last_seen RETURNING id",
             params(made.id, std::string_view(made.host), made.pid, std::string_view(made.build),
                    std::string_view(parts.folder().id), made.slot, std::string_view(made.boot_id),
-                   made.started, made.last_seen));
+                   made.started, made.last_seen,
+                   std::string_view(fmt::format("{}", fmt::join(made.queues, "\n")))));
         row.next();
         made.row = row.integer(0);
       });
@@ -194,13 +230,13 @@ absl::Status postgres_store::renew(std::int64_t worker, std::int64_t until) {
       params given = now_of(parts);
       given.add(worker).add(until == 0 ? 0 : until - parts.at.clock.boot_now());
       given.add(until == 0 ? 1 : 0);
-      rows done =
-          in.run("UPDATE fermata.workers SET last_seen = " FERMATA_NOW
-                 ", lease_until = CASE WHEN $4 = 0 THEN " FERMATA_NOW
-                 " + $3 "
-                 "WHEN EXISTS(SELECT 1 FROM fermata.runs WHERE owner = $2) THEN lease_until END "
-                 "WHERE id = $2 AND NOT dead AND NOT gone",
-                 std::move(given));
+      rows done = in.run("UPDATE fermata.workers SET last_seen = " FERMATA_NOW
+                         ", lease_until = CASE WHEN $4 = 0 THEN " FERMATA_NOW
+                         " + $3 "
+                         "WHEN EXISTS(SELECT 1 FROM fermata.runs WHERE owner = $2 UNION ALL "
+                         "  SELECT 1 FROM fermata.tasks WHERE owner = $2) THEN lease_until END "
+                         "WHERE id = $2 AND NOT dead AND NOT gone",
+                         std::move(given));
       return done.affected() != 0;
     });
     return known ? absl::OkStatus()
@@ -248,6 +284,7 @@ absl::StatusOr<std::vector<run_id>> postgres_store::release_dead(std::int64_t wo
     journal_parts& parts = *parts_;
     std::optional<int> slot;
     std::string folder;
+    std::optional<postgres::turn> left;
     std::vector<run_id> runs = parts.at.write([&](transaction& in) {
       slot.reset();
       rows dead = in.run(
@@ -257,11 +294,12 @@ absl::StatusOr<std::vector<run_id>> postgres_store::release_dead(std::int64_t wo
       if (!dead.next()) return std::vector<run_id>{};
       slot = static_cast<int>(dead.integer(0));
       folder = dead.text(1);
+      end_held_tasks(parts, in, worker, task_end::lost, left);
       return give_up(parts, in, worker, {});
     });
     if (!slot) return no_worker(worker, "isn't dead, or was released");
     if (folder == parts.folder().id) parts.slots().clear(*slot);
-    if (!runs.empty()) parts.wake.committed(false);
+    if (!runs.empty() || left->woke) parts.wake.committed(false);
     return runs;
   });
 }
@@ -280,13 +318,15 @@ absl::Status postgres_store::release(std::int64_t worker, const std::vector<run_
   return guarded<absl::Status>([&]() -> absl::Status {
     journal_parts& parts = *parts_;
     std::vector<run_id> given;
+    std::optional<postgres::turn> left;
     const bool known = parts.at.write([&](transaction& in) {
       if (!is_registered(in, worker)) return false;
+      if (runs.empty()) end_held_tasks(parts, in, worker, task_end::given_back, left);
       given = give_up(parts, in, worker, runs);
       return true;
     });
     if (!known) return no_worker(worker, "isn't registered");
-    if (!given.empty()) parts.wake.committed(false);
+    if (!given.empty() || (left && left->woke)) parts.wake.committed(false);
     return absl::OkStatus();
   });
 }
@@ -296,6 +336,7 @@ absl::Status postgres_store::leave(std::int64_t worker) {
     journal_parts& parts = *parts_;
     std::optional<int> slot;
     std::vector<run_id> given;
+    std::optional<postgres::turn> left;
     const bool known = parts.at.write([&](transaction& in) {
       slot.reset();
       given.clear();
@@ -305,6 +346,7 @@ absl::Status postgres_store::leave(std::int64_t worker) {
       if (!row.next()) return false;
       if (row.integer(1) == 0) return true;
       slot = static_cast<int>(row.integer(0));
+      end_held_tasks(parts, in, worker, task_end::given_back, left);
       given = give_up(parts, in, worker, {});
       in.send("UPDATE fermata.workers SET gone = true, lease_until = NULL WHERE id = $1",
               params(worker));
@@ -312,7 +354,7 @@ absl::Status postgres_store::leave(std::int64_t worker) {
     });
     if (!known) return no_worker(worker, "isn't registered");
     if (slot) parts.slots().give_back(*slot);
-    if (!given.empty()) parts.wake.committed(false);
+    if (!given.empty() || (left && left->woke)) parts.wake.committed(false);
     return absl::OkStatus();
   });
 }
@@ -357,23 +399,55 @@ absl::Status postgres_store::put_serving(std::int64_t worker,
   });
 }
 
+namespace {
+
+/// False: the task isn't there, or is withdrawn.
+bool beat_task(journal_parts& parts, transaction& in, const heartbeat_row& beat) {
+  in.run("SELECT 1 FROM fermata.runs WHERE run = $1 FOR NO KEY UPDATE", params(beat.run));
+  rows found = in.run(
+      "SELECT " FERMATA_TASK_COLUMNS FERMATA_TASK_TABLES
+      "WHERE t.run = $1 AND t.operation = $2 AND t.epoch = $3 AND t.owner <> 0 AND "
+      "NOT t.withdrawn",
+      params(beat.run, std::string_view(beat.operation), static_cast<std::int64_t>(beat.epoch)));
+  if (!found.next()) return false;
+  postgres::turn turn(parts.at, in, parts.handed, 0);
+  task_row task = read_task(turn.names(), found);
+  task.beat = beat.at;
+  turn.write.change_task(task);
+  watch(turn, task);
+  turn.write.send(in, parts.at.clock.now());
+  return true;
+}
+
+}  // namespace
+
 absl::Status postgres_store::put_heartbeat(const heartbeat_row& beat) {
   return guarded<absl::Status>([&]() -> absl::Status {
-    parts_->at.write([&](transaction& in) {
+    const bool written = parts_->at.write([&](transaction& in) {
+      if (beat.epoch != 0 && !beat_task(*parts_, in, beat)) return false;
       params given(beat.run, std::string_view(beat.operation), beat.attempt, beat.at,
                    std::string_view(beat.details.content_type.str()),
                    static_cast<std::int64_t>(beat.details.type),
                    postgres::payload_flags(beat.details));
       given.add_bytes(beat.details.bytes);
       in.send(
-          "INSERT INTO fermata.heartbeats(run, operation, attempt, at, content_type, type, flags, "
-          "details) SELECT r.run, $2, $3, $4, $5, $6, $7, $8 FROM fermata.runs r WHERE r.run = $1 "
+          "INSERT INTO fermata.heartbeats AS h (run, operation, attempt, at, content_type, type, "
+          "flags, details) SELECT r.run, $2, $3, $4, $5, $6, $7, $8 FROM fermata.runs r "
+          "WHERE r.run = $1 "
+          // Without a value, what was said before stays.
           "ON CONFLICT (run, operation) DO UPDATE SET attempt = excluded.attempt, "
-          "at = excluded.at, content_type = excluded.content_type, type = excluded.type, "
-          "flags = excluded.flags, details = excluded.details",
+          "at = excluded.at, "
+          "type = CASE excluded.content_type WHEN '' THEN h.type ELSE excluded.type END, "
+          "flags = CASE excluded.content_type WHEN '' THEN h.flags ELSE excluded.flags END, "
+          "details = CASE excluded.content_type WHEN '' THEN h.details ELSE excluded.details END, "
+          "content_type = CASE excluded.content_type WHEN '' THEN h.content_type "
+          "  ELSE excluded.content_type END",
           std::move(given));
+      return true;
     });
-    return absl::OkStatus();
+    return written ? absl::OkStatus()
+                   : coded(absl::StatusCode::kNotFound, "FER-2104",
+                           "the task of operation " + beat.operation + " is withdrawn");
   });
 }
 
@@ -392,14 +466,17 @@ absl::StatusOr<std::vector<worker_row>> postgres_store::workers() const {
   using result = absl::StatusOr<std::vector<worker_row>>;
   return guarded<result>([&]() -> result {
     return parts_->at.read([&](connection& db) {
-      rows found = db.run("SELECT " FERMATA_WORKER_COLUMNS
-                          ", (SELECT count(*) FROM fermata.runs r WHERE r.owner = w.id AND "
-                          "r.owner <> 0) FROM fermata.workers w ORDER BY w.id",
-                          now_of(*parts_));
+      rows found =
+          db.run("SELECT " FERMATA_WORKER_COLUMNS
+                 ", (SELECT count(*) FROM fermata.runs r WHERE r.owner = w.id AND "
+                 "r.owner <> 0), (SELECT count(*) FROM fermata.tasks t WHERE t.owner = w.id "
+                 "AND t.owner <> 0) FROM fermata.workers w ORDER BY w.id",
+                 now_of(*parts_));
       std::vector<worker_row> all;
       while (found.next()) {
         all.push_back(read_worker(*parts_, found).row);
-        all.back().owned = found.integer(14);
+        all.back().owned = found.integer(15);
+        all.back().tasks = found.integer(16);
       }
       return all;
     });

@@ -93,18 +93,19 @@ std::string migration_sql(const address& where, int from) {
 
 std::string role_sql(const address& where, std::string_view role) {
   // Events may be added, and a payload erased; nothing else. Retention is for whoever owns them.
-  return in_schema(where, fmt::format("GRANT USAGE ON SCHEMA {1} TO {0};\n"
-                                      "GRANT SELECT ON ALL TABLES IN SCHEMA {1} TO {0};\n"
-                                      "GRANT INSERT ON fermata.events TO {0};\n"
-                                      "GRANT INSERT, UPDATE ON fermata.runs, fermata.names, "
-                                      "fermata.namespaces, fermata.workers TO {0};\n"
-                                      "GRANT INSERT, UPDATE, DELETE ON fermata.keys, "
-                                      "fermata.start_requests, fermata.ready, fermata.timers, "
-                                      "fermata.inbox, fermata.ledger, fermata.published, "
-                                      "fermata.run_tags, fermata.closing, fermata.serving, "
-                                      "fermata.heartbeats, fermata.run_logs TO {0};\n"
-                                      "GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA {1} TO {0};\n",
-                                      role, where.schema));
+  return in_schema(where,
+                   fmt::format("GRANT USAGE ON SCHEMA {1} TO {0};\n"
+                               "GRANT SELECT ON ALL TABLES IN SCHEMA {1} TO {0};\n"
+                               "GRANT INSERT ON fermata.events TO {0};\n"
+                               "GRANT INSERT, UPDATE ON fermata.runs, fermata.names, "
+                               "fermata.namespaces, fermata.workers TO {0};\n"
+                               "GRANT INSERT, UPDATE, DELETE ON fermata.keys, "
+                               "fermata.start_requests, fermata.ready, fermata.timers, "
+                               "fermata.inbox, fermata.ledger, fermata.published, "
+                               "fermata.run_tags, fermata.closing, fermata.serving, "
+                               "fermata.heartbeats, fermata.run_logs, fermata.tasks TO {0};\n"
+                               "GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA {1} TO {0};\n",
+                               role, where.schema));
 }
 
 schema_state read_schema(connection& db) {
@@ -185,7 +186,7 @@ absl::Status empty_postgres_journal(std::string_view address) {
         "DELETE FROM fermata.timers; DELETE FROM fermata.inbox; DELETE FROM fermata.ledger; "
         "DELETE FROM fermata.published; DELETE FROM fermata.run_tags; DELETE FROM fermata.closing; "
         "DELETE FROM fermata.workers; DELETE FROM fermata.serving; DELETE FROM fermata.heartbeats; "
-        "DELETE FROM fermata.run_logs; COMMIT");
+        "DELETE FROM fermata.run_logs; DELETE FROM fermata.tasks; COMMIT");
     return absl::OkStatus();
   });
 }

@@ -11,6 +11,7 @@
 #include <absl/container/flat_hash_set.h>
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -85,7 +86,8 @@ struct turn {
   absl::flat_hash_map<run_id, known_id> ids;
   absl::flat_hash_map<key_name, known_key> keys;
   absl::flat_hash_map<std::pair<chain_id, std::uint64_t>, message_id> consumed;  // those there
-  absl::flat_hash_set<run_id> parents;      // of open children, among runs that end
+  absl::flat_hash_set<run_id> parents;  // of open children, among runs that end
+  std::map<std::pair<run_id, std::string>, task_row> tasks;  // by operation, of runs that matter
   absl::flat_hash_set<std::size_t> landed;  // plain appends, by their place in the batch
 
   writes write;
@@ -147,6 +149,15 @@ known_run& insert_whole(turn& turn, const start_request& request,
 
 enum class bound { checked, ignored };
 message_result put_message(turn& turn, const message& what, bound inbox_bound);
+
+// ---- tasks.cpp ----
+
+/// What an append says of tasks; under the lock of its run, as everything about tasks.
+void write_tasks(turn& turn, const known_run& run, const append& what);
+finish_result finish_task(turn& turn, const task_finish& what);
+void claim_tasks(turn& turn, const claim_request& what, batch_result& result);
+/// The timer at which the owner of its run looks after it.
+void watch(turn& turn, const task_row& task);
 
 // ---- claim.cpp ----
 

@@ -174,6 +174,32 @@ message read_message(const rows& row) {
   return what;
 }
 
+task_row read_task(const dictionary& in, const rows& row) {
+  task_row task;
+  task.run = row.id<run_id>(0);
+  task.chain = row.id<run_id>(1);
+  task.operation = row.text(2);
+  task.epoch = static_cast<std::uint64_t>(row.integer(3));
+  task.attempt = static_cast<int>(row.integer(4));
+  task.space = in.spaces.text(in.db, row.integer(5));
+  task.queue = row.text(6);
+  task.priority = -static_cast<int>(row.integer(7));
+  task.not_before = row.integer(8);
+  task.step = row.text(9);
+  task.key = row.text(10);
+  task.undoes = row.text(11);
+  task.timeout_ms = row.integer(12);
+  task.heartbeat_timeout_ms = row.integer(13);
+  task.give_up_at = row.integer(14);
+  task.alone = row.integer(15) != 0;
+  task.owner = row.integer(16);
+  task.taken = row.integer(17);
+  task.beat = row.integer(18);
+  task.withdrawn = row.integer(19) != 0;
+  task.input = make_payload(row.text(20), row.integer(21), row.integer(22), row.bytes(23));
+  return task;
+}
+
 std::string unreadable_message(const run_id& run, const message& bad) {
   return fmt::format(
       "message {} waits for the run and is damaged: {}. The run can't go on past it: restore the "

@@ -59,6 +59,14 @@ message read_message(const rows& row);
 /// Why the run can't go on, and what can be done: the report of its attention.
 std::string unreadable_message(const run_id& run, const message& bad);
 
+#define FERMATA_TASK_COLUMNS                                                                     \
+  "t.run, coalesce(r.chain, r.run), t.operation, t.epoch, t.attempt, t.space, t.queue, "         \
+  "t.priority, t.not_before, t.step, t.key, t.undoes, t.timeout_ms, t.heartbeat_timeout_ms, "    \
+  "t.give_up_at, t.alone, t.owner, t.taken, t.beat, t.withdrawn, t.content_type, t.input_type, " \
+  "t.input_flags, t.input"
+#define FERMATA_TASK_TABLES " FROM fermata.tasks t JOIN fermata.runs r ON r.run = t.run "
+task_row read_task(const dictionary& in, const rows& row);
+
 /// A JSON object of texts; empty for no tags.
 std::string tags_as_json(const std::map<std::string, std::string>& tags);
 

@@ -210,6 +210,104 @@ void writes::send_timers(transaction& to) const {
         params(space, due, run, operation, purpose));
 }
 
+// ---- tasks ----
+
+void writes::remove_watch(const run_id& run, const std::string& operation) {
+  const operation_name name{run, operation};
+  const auto set = timers_.find(name);
+  // Put and gone within one batch.
+  if (set != timers_.end() && set->second && set->second->what.purpose == timer_purpose::give_up)
+    set->second.reset();
+  watches_gone_.insert(name);
+}
+
+void writes::send_tasks(transaction& to) const {
+  const auto names_as = [](const auto& all, column& run, column& operation) {
+    for (const auto& [name, ignored] : all) {
+      run.add(name.first);
+      operation.add(std::string_view(name.second));
+    }
+  };
+  if (!watches_gone_.empty()) {
+    column run(type::uuid), operation(type::text);
+    for (const operation_name& name : watches_gone_) {
+      run.add(name.first);
+      operation.add(std::string_view(name.second));
+    }
+    to.send(
+        "DELETE FROM fermata.timers t USING unnest($1::uuid[], $2::text[]) AS u(run, operation) "
+        "WHERE t.run = u.run AND t.operation = u.operation AND t.purpose = 4",
+        params(run, operation));
+  }
+  if (!tasks_.empty()) {
+    column run(type::uuid), operation(type::text);
+    names_as(tasks_, run, operation);
+    to.send(
+        "DELETE FROM fermata.tasks t USING unnest($1::uuid[], $2::text[]) AS u(run, operation) "
+        "WHERE t.run = u.run AND t.operation = u.operation",
+        params(run, operation));
+  }
+  column run(type::uuid), operation(type::text), epoch(type::int8), attempt(type::int8),
+      space(type::int8), queue(type::text), priority(type::int8), not_before(type::int8),
+      step(type::text), key(type::text), undoes(type::text), timeout(type::int8),
+      heartbeat(type::int8), give_up(type::int8), alone(type::int8), content_type(type::text),
+      input_type(type::int8), flags(type::int8), input(type::bytes);
+  for (const auto& [name, one] : tasks_) {
+    if (!one) continue;
+    const task_row& t = one->what;
+    run.add(t.run);
+    operation.add(std::string_view(t.operation));
+    epoch.add(static_cast<std::int64_t>(t.epoch));
+    attempt.add(std::int64_t{t.attempt});
+    space.add(one->space);
+    queue.add(std::string_view(t.queue));
+    priority.add(-std::int64_t{t.priority});
+    not_before.add(t.not_before);
+    step.add(std::string_view(t.step));
+    key.add(std::string_view(t.key));
+    undoes.add(std::string_view(t.undoes));
+    timeout.add(t.timeout_ms);
+    heartbeat.add(t.heartbeat_timeout_ms);
+    give_up.add(t.give_up_at);
+    alone.add(std::int64_t{t.alone ? 1 : 0});
+    content_type.add(std::string_view(t.input.content_type.str()));
+    input_type.add(static_cast<std::int64_t>(t.input.type));
+    flags.add(std::int64_t{payload_flags(t.input)});
+    input.add(std::string_view(t.input.bytes));
+  }
+  if (!run.empty())
+    to.send(
+        "INSERT INTO fermata.tasks(run, operation, epoch, attempt, space, queue, priority, "
+        "not_before, step, key, undoes, timeout_ms, heartbeat_timeout_ms, give_up_at, alone, "
+        "content_type, input_type, input_flags, input) SELECT u.run, u.operation, u.epoch, "
+        "u.attempt, u.space, u.queue, u.priority, u.not_before, u.step, u.key, u.undoes, "
+        "u.timeout, u.heartbeat, u.give_up, u.alone <> 0, u.content_type, u.input_type, u.flags, "
+        "u.input FROM unnest($1::uuid[], $2::text[], $3::int8[], $4::int8[], $5::int8[], "
+        "$6::text[], $7::int8[], $8::int8[], $9::text[], $10::text[], $11::text[], $12::int8[], "
+        "$13::int8[], $14::int8[], $15::int8[], $16::text[], $17::int8[], $18::int8[], "
+        "$19::bytea[]) AS u(run, operation, epoch, attempt, space, queue, priority, not_before, "
+        "step, key, undoes, timeout, heartbeat, give_up, alone, content_type, input_type, flags, "
+        "input)",
+        params(run, operation, epoch, attempt, space, queue, priority, not_before, step, key,
+               undoes, timeout, heartbeat, give_up, alone, content_type, input_type, flags, input));
+  if (tasks_changed_.empty()) return;
+  column of_run(type::uuid), of_operation(type::text), owner(type::int8), taken(type::int8),
+      beat(type::int8), withdrawn(type::int8);
+  names_as(tasks_changed_, of_run, of_operation);
+  for (const auto& [name, t] : tasks_changed_) {
+    owner.add(t.owner);
+    taken.add(t.taken);
+    beat.add(t.beat);
+    withdrawn.add(std::int64_t{t.withdrawn ? 1 : 0});
+  }
+  to.send(
+      "UPDATE fermata.tasks t SET owner = u.owner, taken = u.taken, beat = u.beat, "
+      "withdrawn = u.withdrawn <> 0 FROM unnest($1::uuid[], $2::text[], $3::int8[], $4::int8[], "
+      "$5::int8[], $6::int8[]) AS u(run, operation, owner, taken, beat, withdrawn) "
+      "WHERE t.run = u.run AND t.operation = u.operation",
+      params(of_run, of_operation, owner, taken, beat, withdrawn));
+}
+
 void writes::send_small(transaction& to) const {
   if (!tags_.empty()) {
     column run(type::uuid), key(type::text), value(type::text);
@@ -442,6 +540,7 @@ void writes::send(transaction& to, time_us now) {
   send_runs(to);
   send_changes(to, now);
   send_marks(to);
+  send_tasks(to);
   send_timers(to);
   send_small(to);
   send_requests(to);

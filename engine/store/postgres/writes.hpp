@@ -74,6 +74,18 @@ class writes {
   void log(const log_line& line) { logs_.push_back(line); }
   void closing(const run_id& parent) { closing_.insert(parent); }
 
+  // ---- tasks ----
+  void put_task(std::int64_t space, const task_row& what) {
+    tasks_[{what.run, what.operation}] = {space, what};
+  }
+  void remove_task(const run_id& run, const std::string& operation) {
+    tasks_[{run, operation}].reset();
+  }
+  /// Owner, taken, beat, withdrawn.
+  void change_task(const task_row& what) { tasks_changed_[{what.run, what.operation}] = what; }
+  /// The timer of a task, and no other one of its operation.
+  void remove_watch(const run_id& run, const std::string& operation);
+
   // ---- starts ----
   void request(const start_request& what, std::int64_t space);
   void remove_request(const run_id& run) { requests_removed_.add(run); }
@@ -102,12 +114,18 @@ class writes {
     std::string digest;
   };
   using key_name = std::tuple<std::int64_t, std::string, std::string>;  // space, key, workflow
+  using operation_name = std::pair<run_id, std::string>;
+  struct put {
+    std::int64_t space = 0;
+    task_row what;
+  };
 
   void send_runs(transaction& to) const;
   void send_changes(transaction& to, time_us now) const;
   void send_marks(transaction& to) const;
   void send_timers(transaction& to) const;
   void send_small(transaction& to) const;
+  void send_tasks(transaction& to) const;
   void send_requests(transaction& to) const;
   void send_keys(transaction& to) const;
   void send_messages(transaction& to) const;
@@ -122,6 +140,9 @@ class writes {
   std::map<std::pair<run_id, std::string>, std::string> tags_;
   std::map<std::pair<run_id, std::string>, position_t> published_;
   std::set<run_id> closing_;
+  std::map<operation_name, std::optional<put>> tasks_;
+  std::map<operation_name, task_row> tasks_changed_;
+  std::set<operation_name> watches_gone_;
   std::vector<log_line> logs_;
   std::map<key_name, std::optional<bound>> keys_;
   std::optional<std::pair<std::int64_t, time_us>> lease_;

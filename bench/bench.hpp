@@ -3,19 +3,23 @@
 
 #include "bench/report.hpp"
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
 namespace fermata::bench {
 
+enum class store_kind : std::uint8_t { sqlite, postgres };
+
 /// What the command line says.
 struct settings {
+  store_kind on = store_kind::sqlite;  // where journals lie
   double seconds = 3;                  // of one measurement
   int repeat = 5;                      // measurements, of which the median is reported
-  std::vector<int> in_flight = {256};  // W2
+  std::vector<int> in_flight = {};     // W2: 16, 64, 256, 1024; probe-postgres: 256
   int clients = 0;                     // W2: threads that start and await; 0: one for each run
   std::size_t payload_bytes = 120;     // of each input and result, as JSON
-  std::string postgres;                // a connection string; the probe makes tables there
+  std::string postgres;                // where; everything is in schemas of its own
   std::string folder;                  // where journals and probes lie, one below the other
 };
 

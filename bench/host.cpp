@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/host.hpp"
 
-#include "bench/usage.hpp"
-
-#include <cstdio>
+#include <chrono>
 #include <cstdlib>
-#include <fcntl.h>
-#include <filesystem>
-#include <unistd.h>
+#include <utility>
 
 namespace fermata::bench {
 
@@ -52,22 +48,8 @@ executions::verdict executions::judge(std::int64_t completed) const {
   return found;
 }
 
-void remove_journal(const std::string& path) {
-  const std::filesystem::path file(path);
-  for (const auto& entry : std::filesystem::directory_iterator(file.parent_path()))
-    if (entry.path().filename().string().starts_with(file.filename().string()))
-      std::filesystem::remove(entry.path());
-}
-
-namespace {
-journal open_new(const std::string& path) {
-  remove_journal(path);
-  return open("sqlite:" + path);
-}
-}  // namespace
-
-host::host(const std::string& path, worker_options options)
-    : journal(open_new(path)), worker(journal, std::move(options)), client(journal), path_(path) {
+host::host(ground& on, worker_options options)
+    : journal(open(on.address())), worker(journal, std::move(options)), client(journal), on_(on) {
   worker.serve(do_nothing, [this](const work& what) {
     ran.note(what);
     return what;
@@ -84,21 +66,10 @@ void host::run() {
   working_ = std::thread([this] { worker.run(); });
 }
 
-/// The third number of the file through which processes wake each other.
-std::uint32_t host::commits() const {
-  std::uint32_t count = 0;
-  const int file = ::open((path_ + "-wake").c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0) return 0;
-  if (::pread(file, &count, sizeof count, 8) != sizeof count) count = 0;
-  ::close(file);
-  return count;
-}
-
-void host::wait_until_quiet() const {
-  std::uint32_t before = commits() + 1;
-  while (commits() != before) {
-    before = commits();
+void host::wait_until_quiet() {
+  for (std::int64_t before = -1, now = on_.so_far().commits; now != before;) {
     std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    before = std::exchange(now, on_.so_far().commits);
   }
 }
 

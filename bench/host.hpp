@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "bench/ground.hpp"
+
 #include <fermata/fermata.hpp>
 
 #include <atomic>
@@ -45,19 +47,17 @@ class executions {
   std::atomic<std::uint8_t>* const counts_;
 };
 
-/// A journal in a new file, and a worker on it in this process.
+/// A new journal, and a worker on it in this process.
 class host {
  public:
-  host(const std::string& path, worker_options options);
+  host(ground& on, worker_options options);
   ~host();
   host(const host&) = delete;
 
   /// Once the worker serves all it should.
   void run();
-  /// Commits of all processes so far.
-  std::uint32_t commits() const;
   /// Until nothing has been committed for a while.
-  void wait_until_quiet() const;
+  void wait_until_quiet();
 
   fermata::journal journal;
   fermata::worker worker;
@@ -65,11 +65,8 @@ class host {
   executions ran;
 
  private:
-  const std::string path_;
+  ground& on_;
   std::thread working_;
 };
-
-/// Removes what a journal of that name left.
-void remove_journal(const std::string& path);
 
 }  // namespace fermata::bench

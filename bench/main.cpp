@@ -13,24 +13,27 @@ namespace {
 
 using fermata::bench::report;
 using fermata::bench::settings;
+using fermata::bench::store_kind;
 
 struct question {
   const char* name;
   void (*ask)(const settings&, report&);
+  bool about_sqlite_alone = false;  // left out of "all" on another store
 };
 constexpr question questions[] = {
-    {"probe", fermata::bench::probe},      {"probe-postgres", fermata::bench::probe_postgres},
-    {"W1", fermata::bench::w1_sequential}, {"W2", fermata::bench::w2_in_flight},
-    {"W7", fermata::bench::w7_latency},    {"W8", fermata::bench::w8_replay},
+    {"probe", fermata::bench::probe, true}, {"probe-postgres", fermata::bench::probe_postgres},
+    {"W1", fermata::bench::w1_sequential},  {"W2", fermata::bench::w2_in_flight},
+    {"W7", fermata::bench::w7_latency},     {"W8", fermata::bench::w8_replay, true},
     {"W10", fermata::bench::w10_memory},
 };
 
 int say_usage() {
   std::fputs(
-      "usage: fermata-bench probe|probe-postgres|W1|W2|W7|W8|W10|all [--seconds N] [--repeat N]\n"
-      "       [--in-flight N,N…] [--clients N] [--payload BYTES] [--folder DIR] [--postgres "
-      "ADDRESS]\n"
-      "       [--json|--table]\n",
+      "usage: fermata-bench probe|probe-postgres|W1|W2|W7|W8|W10|all [--on sqlite|postgres]\n"
+      "       [--postgres ADDRESS] [--seconds N] [--repeat N] [--in-flight N,N…] [--clients N]\n"
+      "       [--payload BYTES] [--folder DIR] [--json|--table]\n"
+      "Postgres lies at ADDRESS (postgres://…) or $FERMATA_TEST_POSTGRES; see "
+      "scripts/with_postgres.sh.\n",
       stderr);
   return 2;
 }
@@ -51,6 +54,10 @@ struct command {
 };
 
 bool set(settings& how, const std::string& name, const std::string& value) {
+  if (name == "--on") {
+    how.on = value == "postgres" ? store_kind::postgres : store_kind::sqlite;
+    return value == "postgres" || value == "sqlite";
+  }
   if (name == "--seconds")
     how.seconds = std::atof(value.c_str());
   else if (name == "--repeat")
@@ -72,6 +79,8 @@ bool set(settings& how, const std::string& name, const std::string& value) {
 
 std::optional<command> read(int argc, char** argv) {
   command found;
+  if (const char* given = std::getenv("FERMATA_TEST_POSTGRES")) found.how.postgres = given;
+  bool all = false;
   for (int i = 1; i < argc; ++i) {
     const std::string word = argv[i];
     if (word == "--table" || word == "--json") {
@@ -81,10 +90,15 @@ std::optional<command> read(int argc, char** argv) {
     } else {
       const std::size_t before = found.what.size();
       for (const question& one : questions)
-        if (word == one.name || word == "all") found.what.push_back(one);
-      if (found.what.size() == before) return std::nullopt;
+        if (word == one.name) found.what.push_back(one);
+      all = all || word == "all";
+      if (word != "all" && found.what.size() == before) return std::nullopt;
     }
   }
+  const bool on_postgres = found.how.on == store_kind::postgres;
+  if (on_postgres && found.how.postgres.empty()) return std::nullopt;
+  for (const question& one : questions)
+    if (all && !(on_postgres && one.about_sqlite_alone)) found.what.push_back(one);
   if (found.what.empty()) return std::nullopt;
   return found;
 }
@@ -101,6 +115,8 @@ int main(int argc, char** argv) {
             .string();
   // Apart from the journals, since a worker looks up when something is written beside its own.
   std::filesystem::create_directories(asked->how.folder + "/probe");
+  // Where workers on Postgres keep their locks.
+  ::setenv("FERMATA_STATE", (asked->how.folder + "/state").c_str(), 0);
   {
     report to(asked->table);
     for (const question& one : asked->what) one.ask(asked->how, to);

@@ -6,9 +6,9 @@
 namespace fermata::bench {
 
 void probe(const settings& how, report& to) {
-  raw_commits raw(how.folder + "/probe/commits.db");
-  std::vector<double> idle = raw.idle(200);
-  std::vector<double> busy = raw.back_to_back(2000);
+  const auto raw = sqlite_commits(how.folder + "/probe/commits.db");
+  std::vector<double> idle = raw->idle(200);
+  std::vector<double> busy = raw->back_to_back(2000);
   std::vector<double> workflows;
   for (int i = 0; i < how.repeat; ++i)
     workflows.push_back(raw_workflows(how.folder + "/probe/workflows.db", 256, how.seconds / 2));

@@ -3,26 +3,23 @@
 #include "bench/bench.hpp"
 #include "bench/raw_postgres.hpp"
 
-#include <cstdlib>
-
 namespace fermata::bench {
 
 void probe_postgres(const settings& how, report& to) {
-  const char* const by_script = std::getenv("FERMATA_TEST_POSTGRES");
-  const std::string address = !how.postgres.empty() ? how.postgres : by_script ? by_script : "";
-  if (address.empty()) {
+  if (how.postgres.empty()) {
     to.add(line("probe-postgres")
                .put("skipped", "no --postgres ADDRESS; see scripts/with_postgres.sh"));
     return;
   }
   constexpr postgres_way ways[] = {postgres_way::text, postgres_way::binary, postgres_way::copied,
                                    postgres_way::appended};
-  for (const int in_flight : how.in_flight)
+  const std::vector<int> usual = {256};
+  for (const int in_flight : how.in_flight.empty() ? usual : how.in_flight)
     for (const int lanes : {1, 2, 4})
       for (const postgres_way way : ways) {
         std::vector<double> found;
         for (int i = 0; i < how.repeat; ++i)
-          found.push_back(raw_postgres(address, way, lanes, in_flight, how.seconds / 2));
+          found.push_back(raw_postgres(how.postgres, way, lanes, in_flight, how.seconds / 2));
         to.add(line("probe-postgres")
                    .put("in_flight", in_flight, 0)
                    .put("lanes", lanes, 0)

@@ -3,9 +3,11 @@
 // connections (lanes) side by side.
 #include "bench/raw_postgres.hpp"
 
+#include "bench/plain_connection.hpp"
 #include "bench/usage.hpp"
 
 #include <libpq-fe.h>
+#include <unistd.h>
 
 #include <array>
 #include <atomic>
@@ -21,7 +23,6 @@ namespace fermata::bench {
 
 namespace {
 
-constexpr int events_per_run = 12;  // start, ten steps, end
 constexpr std::size_t event_bytes = 180;
 
 constexpr Oid oid_bytea = 17, oid_int8 = 20, oid_uuid = 2950;
@@ -120,10 +121,9 @@ constexpr const char* fence = "SELECT 1 FROM workers WHERE id = 1 AND dead = 0 F
 
 class lane {
  public:
-  lane(const std::string& address, postgres_way how)
-      : how_(how), db_(PQconnectdb(address.c_str())) {
-    if (PQstatus(db_) != CONNECTION_OK) fail(db_, "connect");
-    script("SET synchronous_commit = on");
+  lane(const std::string& address, const std::string& schema, postgres_way how, int events)
+      : how_(how), events_per_run_(events), connection_(address), db_(connection_.get()) {
+    connection_.script("SET synchronous_commit = on; SET search_path = " + schema);
     const auto prepare = [&](const char* name, const char* sql) {
       PGresult* done = PQprepare(db_, name, sql, 0, nullptr);
       if (PQresultStatus(done) != PGRES_COMMAND_OK) fail(db_, sql);
@@ -136,15 +136,6 @@ class lane {
     prepare("ends", end_runs);
     prepare("commit", "COMMIT");
   }
-  ~lane() { PQfinish(db_); }
-  lane(const lane&) = delete;
-
-  void script(const char* sql) {
-    PGresult* done = PQexec(db_, sql);
-    if (PQresultStatus(done) != PGRES_COMMAND_OK) fail(db_, sql);
-    PQclear(done);
-  }
-
   /// One transaction.
   void write(const std::vector<std::pair<std::int64_t, int>>& round) {
     const bool binary = how_ != postgres_way::text;
@@ -160,7 +151,7 @@ class lane {
       runs.add(text);
       positions.add(position);
       bytes.add(payload_);
-      if (position == events_per_run) ended.add(text);
+      if (position == events_per_run_) ended.add(text);
     }
     if (how_ == postgres_way::copied) return copy(round, begun, keys, ended);
     if (PQenterPipelineMode(db_) != 1) fail(db_, "pipeline");
@@ -242,24 +233,26 @@ class lane {
   }
 
   const postgres_way how_;
-  PGconn* db_;
+  const int events_per_run_;
+  plain_connection connection_;
+  PGconn* const db_;
   const std::string payload_ = std::string(event_bytes, 'x');
   int sent_ = 0;
 };
 
 /// Keeps its share of runs in flight until the time is over; answers how many have ended.
-std::int64_t work(const std::string& address, postgres_way how, int share,
-                  std::atomic<std::int64_t>& numbers, double until) {
-  lane mine(address, how);
+std::int64_t work(const std::string& address, const std::string& schema, postgres_way how,
+                  int events, int share, std::atomic<std::int64_t>& numbers, double until) {
+  lane mine(address, schema, how, events);
   std::vector<std::pair<std::int64_t, int>> all;
   for (int i = 0; i < share; ++i) all.emplace_back(++numbers, 0);
   std::int64_t ended = 0;
   for (int round = 0; now_s() < until; ++round) {
     std::vector<std::pair<std::int64_t, int>> now;
     for (std::size_t i = 0; i < all.size(); ++i) {
-      if (round<events_per_run&& static_cast<int>(i % events_per_run)> round) continue;
+      if (round<events&& static_cast<int>(i) % events> round) continue;
       now.emplace_back(all[i].first, ++all[i].second);
-      if (all[i].second < events_per_run) continue;
+      if (all[i].second < events) continue;
       ++ended;
       all[i] = {++numbers, 0};
     }
@@ -277,31 +270,28 @@ std::string_view text_of(postgres_way how) {
 }
 
 double raw_postgres(const std::string& address, postgres_way how, int lanes, int in_flight,
-                    double seconds) {
-  {
-    PGconn* db = PQconnectdb(address.c_str());
-    if (PQstatus(db) != CONNECTION_OK) fail(db, "connect");
-    PGresult* made =
-        PQexec(db,
-               "SET client_min_messages = warning; DROP TABLE IF EXISTS events, runs, workers; "
-               "CREATE TABLE events(run uuid, position bigint, bytes bytea NOT NULL, "
-               "  PRIMARY KEY (run, position)); "
-               "CREATE TABLE runs(run uuid PRIMARY KEY, key bigint NOT NULL UNIQUE, "
-               "  state int NOT NULL, updated bigint NOT NULL); "
-               "CREATE TABLE workers(id int PRIMARY KEY, dead int NOT NULL); "
-               "INSERT INTO workers VALUES (1, 0)");
-    if (PQresultStatus(made) != PGRES_COMMAND_OK) fail(db, "create");
-    PQclear(made);
-    PQfinish(db);
-  }
+                    double seconds, int events) {
+  const std::string schema = "bench_" + std::to_string(::getpid()) + "_raw";
+  plain_connection db(address);
+  db.script("DROP SCHEMA IF EXISTS " + schema + " CASCADE; CREATE SCHEMA " + schema +
+            "; SET search_path = " + schema +
+            "; CREATE TABLE events(run uuid, position bigint, bytes bytea NOT NULL, "
+            "  PRIMARY KEY (run, position)); "
+            "CREATE TABLE runs(run uuid PRIMARY KEY, key bigint NOT NULL UNIQUE, "
+            "  state int NOT NULL, updated bigint NOT NULL); "
+            "CREATE TABLE workers(id int PRIMARY KEY, dead int NOT NULL); "
+            "INSERT INTO workers VALUES (1, 0)");
   std::atomic<std::int64_t> numbers = 0, ended = 0;
   std::vector<std::thread> threads;
   const double began = now_s();
   for (int i = 0; i < lanes; ++i)
-    threads.emplace_back(
-        [&] { ended += work(address, how, in_flight / lanes, numbers, began + seconds); });
+    threads.emplace_back([&] {
+      ended += work(address, schema, how, events, in_flight / lanes, numbers, began + seconds);
+    });
   for (std::thread& one : threads) one.join();
-  return static_cast<double>(ended) / (now_s() - began);
+  const double took = now_s() - began;
+  db.script("DROP SCHEMA " + schema + " CASCADE");
+  return static_cast<double>(ended) / took;
 }
 
 }  // namespace fermata::bench

@@ -13,9 +13,9 @@ namespace fermata::bench {
 enum class postgres_way : std::uint8_t { text, binary, copied, appended };
 std::string_view text_of(postgres_way how);
 
-/// Ten-step workflows per second by bare rows: each round is one transaction of as many events as
-/// there are runs in the lane. Drops and makes the tables `events`, `runs` and `workers`.
+/// Workflows of so many `events` per second by bare rows: each round is one transaction of as many events as
+/// there are runs in the lane. In a schema of its own, which is dropped.
 double raw_postgres(const std::string& address, postgres_way how, int lanes, int in_flight,
-                    double seconds);
+                    double seconds, int events = 12);
 
 }  // namespace fermata::bench

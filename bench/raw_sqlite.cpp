@@ -7,14 +7,12 @@
 
 #include <cstdio>
 #include <cstdlib>
-#include <thread>
 
 namespace fermata::bench {
 
 namespace {
 
 constexpr int checkpoint_pages = 1000;  // as the engine's
-constexpr int events_per_run = 12;      // start, ten steps, end
 
 void must(sqlite3* db, int rc, int wanted = SQLITE_OK) {
   if (rc == wanted) return;
@@ -58,53 +56,34 @@ struct database {
   }
 };
 
-}  // namespace
+class commits : public raw_commits {
+ public:
+  explicit commits(const std::string& path) : base_(path) {
+    base_.script("CREATE TABLE rows(lsn INTEGER PRIMARY KEY AUTOINCREMENT, bytes BLOB)");
+    begin_ = base_.prepare("BEGIN IMMEDIATE");
+    insert_ = base_.prepare("INSERT INTO rows(bytes) VALUES (?1)");
+    commit_ = base_.prepare("COMMIT");
+    must(base_.db, sqlite3_bind_blob(insert_, 1, bytes_.data(), 120, SQLITE_STATIC));
+  }
+  ~commits() override {
+    for (sqlite3_stmt* one : {begin_, insert_, commit_}) sqlite3_finalize(one);
+  }
 
-struct raw_commits::files {
-  explicit files(const std::string& path) : base(path) {
-    base.script("CREATE TABLE rows(lsn INTEGER PRIMARY KEY AUTOINCREMENT, bytes BLOB)");
-    begin = base.prepare("BEGIN IMMEDIATE");
-    insert = base.prepare("INSERT INTO rows(bytes) VALUES (?1)");
-    commit = base.prepare("COMMIT");
-    must(base.db, sqlite3_bind_blob(insert, 1, bytes.data(), 120, SQLITE_STATIC));
+  double commit() override {
+    const double began = now_s();
+    base_.run(begin_);
+    base_.run(insert_);
+    base_.run(commit_);
+    const double took = now_s() - began;
+    base_.checkpoint_if_due();
+    return took;
   }
-  ~files() {
-    for (sqlite3_stmt* one : {begin, insert, commit}) sqlite3_finalize(one);
-  }
-  database base;
-  std::string bytes = std::string(120, 'x');
-  sqlite3_stmt *begin, *insert, *commit;
+
+ private:
+  database base_;
+  const std::string bytes_ = std::string(120, 'x');
+  sqlite3_stmt *begin_, *insert_, *commit_;
 };
-
-raw_commits::raw_commits(const std::string& path) : files_(new files(path)) {}
-raw_commits::~raw_commits() { delete files_; }
-
-double raw_commits::commit() {
-  const double began = now_s();
-  files_->base.run(files_->begin);
-  files_->base.run(files_->insert);
-  files_->base.run(files_->commit);
-  const double took = now_s() - began;
-  files_->base.checkpoint_if_due();
-  return took;
-}
-
-std::vector<double> raw_commits::idle(int count) {
-  std::vector<double> times;
-  for (int i = 0; i < count; ++i) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    times.push_back(commit());
-  }
-  return times;
-}
-
-std::vector<double> raw_commits::back_to_back(int count) {
-  std::vector<double> times;
-  for (int i = 0; i < count; ++i) times.push_back(commit());
-  return times;
-}
-
-namespace {
 
 constexpr const char* workflow_tables =
     "CREATE TABLE events(lsn INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL, "
@@ -118,7 +97,7 @@ constexpr const char* workflow_tables =
     "  state INTEGER NOT NULL, updated INTEGER NOT NULL);";
 
 struct workflows {
-  explicit workflows(const std::string& path) : base(path) {
+  workflows(const std::string& path, int events) : base(path), events_per_run(events) {
     base.script(workflow_tables);
     event = base.prepare("INSERT INTO events(run, seq, bytes) VALUES (?1, ?2, ?3)");
     start = base.prepare("INSERT INTO runs(id, key, state, updated) VALUES (?1, ?2, 0, ?1)");
@@ -143,14 +122,19 @@ struct workflows {
     base.run(end);
   }
   database base;
+  const int events_per_run;
   std::string bytes = std::string(180, 'x');
   sqlite3_stmt *event, *start, *end;
 };
 
 }  // namespace
 
-double raw_workflows(const std::string& path, int in_flight, double seconds) {
-  workflows to(path);
+std::unique_ptr<raw_commits> sqlite_commits(const std::string& path) {
+  return std::make_unique<commits>(path);
+}
+
+double raw_workflows(const std::string& path, int in_flight, double seconds, int events) {
+  workflows to(path, events);
   struct running {
     std::int64_t run;
     int seq;
@@ -163,9 +147,9 @@ double raw_workflows(const std::string& path, int in_flight, double seconds) {
   for (int round = 0; now_s() - began < seconds; ++round) {
     to.base.script("BEGIN IMMEDIATE");
     for (std::size_t i = 0; i < all.size(); ++i) {
-      if (round<events_per_run&& static_cast<int>(i % events_per_run)> round) continue;
+      if (round<events&& static_cast<int>(i) % events> round) continue;
       to.append(all[i].run, ++all[i].seq);
-      if (all[i].seq < events_per_run) continue;
+      if (all[i].seq < events) continue;
       ++ended;
       all[i] = {++runs, 0};
     }

@@ -4,6 +4,7 @@
 #include "bench/usage.hpp"
 
 #include <dlfcn.h>
+#include <libpq-fe.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
@@ -13,6 +14,10 @@
 #include <atomic>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
 #include <string_view>
 
 namespace {
@@ -38,6 +43,16 @@ bool is_log(int file) {
 
 }  // namespace
 
+namespace {
+
+/// The function of that name which this program hides.
+template <class Function>
+Function* hidden(const char* name) {
+  return reinterpret_cast<Function*>(::dlsym(RTLD_NEXT, name));
+}
+
+}  // namespace
+
 struct sqlite3_stmt;
 extern "C" {
 int fsync(int file) {
@@ -53,10 +68,28 @@ ssize_t pwrite64(int file, const void* bytes, size_t size, off64_t at) {
   return ::syscall(SYS_pwrite64, file, bytes, size, at);
 }
 int sqlite3_reset(sqlite3_stmt* what) {
-  using function = int (*)(sqlite3_stmt*);
-  static const auto real = reinterpret_cast<function>(::dlsym(RTLD_NEXT, "sqlite3_reset"));
+  static auto* const real = hidden<decltype(sqlite3_reset)>("sqlite3_reset");
   statements.fetch_add(1, std::memory_order_relaxed);
   return real(what);
+}
+// As the store sends its statements.
+int PQsendQueryPrepared(PGconn* db, const char* name, int count, const char* const* values,
+                        const int* lengths, const int* formats, int format) {
+  static auto* const real = hidden<decltype(PQsendQueryPrepared)>("PQsendQueryPrepared");
+  statements.fetch_add(1, std::memory_order_relaxed);
+  return real(db, name, count, values, lengths, formats, format);
+}
+int PQsendQueryParams(PGconn* db, const char* sql, int count, const Oid* types,
+                      const char* const* values, const int* lengths, const int* formats,
+                      int format) {
+  static auto* const real = hidden<decltype(PQsendQueryParams)>("PQsendQueryParams");
+  statements.fetch_add(1, std::memory_order_relaxed);
+  return real(db, sql, count, types, values, lengths, formats, format);
+}
+PGresult* PQexec(PGconn* db, const char* sql) {
+  static auto* const real = hidden<decltype(PQexec)>("PQexec");
+  statements.fetch_add(1, std::memory_order_relaxed);
+  return real(db, sql);
 }
 }
 
@@ -102,24 +135,90 @@ void forget_peak() {
   }
 }
 
-meter::meter() {
-  forget_peak();
+namespace {
+
+struct process_times {
+  int parent = 0;
+  std::uint64_t own = 0;    // ticks
+  std::uint64_t ended = 0;  // of what it began
+};
+
+/// The fields of /proc/PID/stat behind the name, which may hold anything.
+std::optional<process_times> times_of(const std::string& process) {
+  std::ifstream file("/proc/" + process + "/stat");
+  std::string all;
+  if (!std::getline(file, all)) return std::nullopt;
+  std::istringstream rest(all.substr(all.rfind(')') + 1));
+  process_times found;
+  std::string skipped;
+  rest >> skipped >> found.parent;
+  for (int i = 0; i < 9; ++i) rest >> skipped;
+  std::uint64_t user = 0, kernel = 0, user_of_ended = 0, kernel_of_ended = 0;
+  rest >> user >> kernel >> user_of_ended >> kernel_of_ended;
+  found.own = user + kernel;
+  found.ended = user_of_ended + kernel_of_ended;
+  return found;
+}
+
+}  // namespace
+
+double cpu_s_of_family(int process) {
+  std::uint64_t ticks = 0;
+  const auto head = times_of(std::to_string(process));
+  if (head) ticks = head->own + head->ended;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+    const std::string name = entry.path().filename().string();
+    if (name.find_first_not_of("0123456789") != std::string::npos) continue;
+    const auto one = times_of(name);
+    if (one && one->parent == process) ticks += one->own + one->ended;
+  }
+  return static_cast<double>(ticks) / static_cast<double>(::sysconf(_SC_CLK_TCK));
+}
+
+std::optional<int> server_on_this_machine(int backend) {
+  std::ifstream title("/proc/" + std::to_string(backend) + "/cmdline");
+  std::string text;
+  std::getline(title, text);
+  if (!text.starts_with("postgres: ")) return std::nullopt;
+  const auto times = times_of(std::to_string(backend));
+  return times ? std::optional(times->parent) : std::nullopt;
+}
+
+meter::meter(ground& on) : on_(on) { forget_peak(); }
+
+void meter::begin() {
+  wrote_before_ = on_.so_far();
   before_ = used_until_now();
 }
 
-void meter::put(line& to, double runs) const {
-  const used after = used_until_now();
-  const double n = runs > 0 ? runs : 1;
-  const auto each = [n](std::uint64_t now, std::uint64_t before) {
-    return static_cast<double>(now - before) / n;
+void meter::end(double runs) {
+  const used now = used_until_now();
+  const written wrote = on_.so_far();
+  sum_.cpu_s += now.cpu_s - before_.cpu_s;
+  sum_.syncs += now.syncs - before_.syncs;
+  sum_.statements += now.statements - before_.statements;
+  sum_.switches += now.switches - before_.switches;
+  const auto add = [](std::optional<double>& to, const std::optional<double>& from,
+                      const std::optional<double>& until) {
+    if (from && until) to = to.value_or(0) + (*until - *from);
   };
-  to.put("cpu_s", after.cpu_s - before_.cpu_s)
-      .put("cpu_us_per_run", (after.cpu_s - before_.cpu_s) * 1e6 / n, 1)
-      .put("peak_rss_mb", peak_mb(), 1)
-      .put("fsyncs_per_run", each(after.syncs, before_.syncs))
-      .put("wal_bytes_per_run", each(after.wal_bytes, before_.wal_bytes), 0)
-      .put("statements_per_run", each(after.statements, before_.statements), 1)
-      .put("switches_per_run", each(after.switches, before_.switches), 1);
+  add(wrote_.wal_bytes, wrote_before_.wal_bytes, wrote.wal_bytes);
+  add(wrote_.server_cpu_s, wrote_before_.server_cpu_s, wrote.server_cpu_s);
+  wrote_.commits += wrote.commits - wrote_before_.commits;
+  runs_ += runs;
+}
+
+void meter::put(line& to, const std::string& what) const {
+  const double n = runs_ > 0 ? runs_ : 1;
+  const auto each = [n](auto what) { return static_cast<double>(what) / n; };
+  to.put("cpu_s", sum_.cpu_s + wrote_.server_cpu_s.value_or(0))
+      .put("cpu_us_per_" + what, each(sum_.cpu_s * 1e6), 1);
+  if (wrote_.server_cpu_s) to.put("server_cpu_us_per_" + what, each(*wrote_.server_cpu_s * 1e6), 1);
+  to.put("peak_rss_mb", peak_mb(), 1).put("commits_per_" + what, each(wrote_.commits), 3);
+  if (sum_.syncs > 0) to.put("fsyncs_per_" + what, each(sum_.syncs));
+  if (wrote_.wal_bytes) to.put("wal_bytes_per_" + what, each(*wrote_.wal_bytes), 0);
+  to.put("statements_per_" + what, each(sum_.statements), 1)
+      .put("switches_per_" + what, each(sum_.switches), 1);
 }
 
 }  // namespace fermata::bench

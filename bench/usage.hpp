@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "bench/ground.hpp"
 #include "bench/report.hpp"
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 
 namespace fermata::bench {
 
@@ -16,10 +18,11 @@ inline double now_s() {
 /// What this process has used since it began: client, engine and database together.
 struct used {
   double cpu_s = 0;
-  std::uint64_t syncs = 0;       // fsync and fdatasync
-  std::uint64_t wal_bytes = 0;   // written to files named *-wal
-  std::uint64_t statements = 0;  // SQL statements, counted when they are reset
-  std::uint64_t switches = 0;    // of threads: a wake-up costs one at least
+  std::uint64_t syncs = 0;      // fsync and fdatasync
+  std::uint64_t wal_bytes = 0;  // written to files named *-wal
+  std::uint64_t statements =
+      0;                       // of SQL: SQLite's when they are reset, Postgres' when they are sent
+  std::uint64_t switches = 0;  // of threads: a wake-up costs one at least
 };
 used used_until_now();
 
@@ -28,14 +31,25 @@ double resident_mb();
 double peak_mb();
 void forget_peak();
 
-/// What was used between its making and `put`, per completed workflow.
+/// Seconds of processor time of a process, and of all that it began, also those that have ended.
+double cpu_s_of_family(int process);
+/// The process that began this backend, if it is a Postgres server on this machine.
+std::optional<int> server_on_this_machine(int backend);
+
+/// What was used between `begin` and `end`, however often, per completed workflow.
 class meter {
  public:
-  meter();
-  void put(line& to, double runs) const;
+  explicit meter(ground& on);
+  void begin();
+  void end(double runs);
+  /// `what`: of which there were so many.
+  void put(line& to, const std::string& what = "run") const;
 
  private:
-  used before_;
+  ground& on_;
+  used before_, sum_;
+  written wrote_before_, wrote_;
+  double runs_ = 0;
 };
 
 }  // namespace fermata::bench

@@ -21,7 +21,7 @@ task<work> wait_for_ever(context& ctx, work) {
   co_return told;
 }
 
-double settled_mb(const host& here) {
+double settled_mb(host& here) {
   here.wait_until_quiet();
   ::malloc_trim(0);
   return resident_mb();
@@ -32,7 +32,8 @@ double settled_mb(const host& here) {
 void w10_memory(const settings& how, report& to) {
   // Frames are kept up to `frames_max`; who parks beyond it pushes an older one out.
   constexpr std::size_t live_max = 50'000;
-  host here(how.folder + "/w10.db", {});
+  const auto on = make_ground(how, "w10");
+  host here(*on, {});
   here.worker.serve(sleeper, wait_for_ever);
   here.run();
   std::size_t parked = 0;

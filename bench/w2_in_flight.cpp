@@ -2,7 +2,6 @@
 // W2: how many ten-step runs complete per second with so many in flight?
 #include "bench/bench.hpp"
 #include "bench/host.hpp"
-#include "bench/raw_sqlite.hpp"
 #include "bench/usage.hpp"
 
 #include <atomic>
@@ -93,10 +92,10 @@ once measure(host& here, std::atomic<std::int64_t>& numbers, const settings& how
 }
 
 void curve_point(const settings& how, int in_flight, report& to) {
-  const std::string path = how.folder + "/w2.db";
+  const auto on = make_ground(how, "w2");
   worker_options options;
   options.max_runs = std::max(1000, in_flight * 2);
-  host here(path, options);
+  host here(*on, options);
   here.run();
   std::atomic<std::int64_t> numbers = 0;
   settings warm = how;
@@ -104,17 +103,14 @@ void curve_point(const settings& how, int in_flight, report& to) {
   (void)measure(here, numbers, warm, in_flight);
 
   std::vector<double> ours, theirs, ratios, latencies;
-  double runs = 0, commits = 0;
-  line costs("");  // of the last measurement
+  double runs = 0;
+  meter costs(*on);
   for (int i = 0; i < how.repeat; ++i) {
-    theirs.push_back(raw_workflows(how.folder + "/probe/w2.db", in_flight, how.seconds / 2));
-    const std::uint32_t commits_before = here.commits();
-    const meter costs_of;
+    theirs.push_back(on->workflows(in_flight, how.seconds / 2));
+    costs.begin();
     once found = measure(here, numbers, how, in_flight);
     const auto n = static_cast<double>(found.latencies.size());
-    costs = line("");
-    costs_of.put(costs, n);
-    commits += here.commits() - commits_before;
+    costs.end(n);
     runs += n;
     ours.push_back(found.per_s);
     ratios.push_back(found.per_s / theirs.back());
@@ -128,10 +124,8 @@ void curve_point(const settings& how, int in_flight, report& to) {
       .put("probe_wf_per_s", median(theirs), 0)
       .put("ratio", median(ratios))
       .put("p50_ms", percentile(latencies, 0.5) * 1e3)
-      .put("p99_ms", percentile(latencies, 0.99) * 1e3)
-      .put("commits_per_run", commits / runs, 3);
-  for (const auto& [name, value] : costs.fields())
-    if (name != "workload") out.put(name, std::stod(value));
+      .put("p99_ms", percentile(latencies, 0.99) * 1e3);
+  costs.put(out);
   out.put("lost_steps", static_cast<double>(steps.lost), 0)
       .put("repeated_steps", static_cast<double>(steps.repeated), 0);
   to.add(std::move(out));
@@ -140,7 +134,9 @@ void curve_point(const settings& how, int in_flight, report& to) {
 }  // namespace
 
 void w2_in_flight(const settings& how, report& to) {
-  for (const int in_flight : how.in_flight) curve_point(how, in_flight, to);
+  const std::vector<int> curve = {16, 64, 256, 1024};
+  for (const int in_flight : how.in_flight.empty() ? curve : how.in_flight)
+    curve_point(how, in_flight, to);
 }
 
 }  // namespace fermata::bench

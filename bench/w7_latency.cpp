@@ -4,7 +4,6 @@
 // workflow's next line is the moment.
 #include "bench/bench.hpp"
 #include "bench/host.hpp"
-#include "bench/raw_sqlite.hpp"
 #include "bench/usage.hpp"
 
 #include <semaphore>
@@ -44,30 +43,29 @@ double after(double began) {
 }  // namespace
 
 void w7_latency(const settings& how, report& to) {
-  host here(how.folder + "/w7.db", {});
+  const auto on = make_ground(how, "w7");
+  host here(*on, {});
   here.worker.serve(listener, listen);
   here.run();
-  raw_commits raw(how.folder + "/probe/w7.db");
+  const auto raw = on->commits();
   std::vector<double> starts, signals, probe;
-  double commits = 0;
-  const meter costs;
+  meter costs(*on);
   const double began = now_s();
   while (now_s() - began < how.seconds * how.repeat) {
     std::this_thread::sleep_for(rest);
     double asked = now_s();
     auto run = here.client.start(listener, make_work(1, 0, how.payload_bytes));
     starts.push_back(after(asked));
-    const std::uint32_t before = here.commits();
+    costs.begin();
     for (int i = 0; i < signals_per_run; ++i) {
-      std::this_thread::sleep_for(rest);
-      probe.push_back(raw.commit());
       std::this_thread::sleep_for(rest);
       asked = now_s();
       run.signal(go, make_work(1, i, how.payload_bytes));
       signals.push_back(after(asked));
     }
     (void)run.result();
-    commits += here.commits() - before;
+    costs.end(signals_per_run);
+    for (const double took : raw->idle(signals_per_run)) probe.push_back(took);
   }
   const double one = percentile(probe, 0.5);
   line out("W7");
@@ -77,9 +75,8 @@ void w7_latency(const settings& how, report& to) {
       .put("start_p50_ms", percentile(starts, 0.5) * 1e3, 3)
       .put("probe_idle_commit_p50_ms", one * 1e3, 3)
       .put("signal_ratio", percentile(signals, 0.5) / one)
-      .put("start_ratio", percentile(starts, 0.5) / one)
-      .put("commits_per_signal", commits / static_cast<double>(signals.size()));
-  costs.put(out, static_cast<double>(signals.size()));
+      .put("start_ratio", percentile(starts, 0.5) / one);
+  costs.put(out, "signal");
   to.add(std::move(out));
 }
 

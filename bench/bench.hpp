@@ -20,7 +20,12 @@ struct settings {
   int clients = 0;                     // W2: threads that start and await; 0: one for each run
   std::size_t payload_bytes = 120;     // of each input and result, as JSON
   std::string postgres;                // where; everything is in schemas of its own
-  std::string folder;                  // where journals and probes lie, one below the other
+  int runs = 20'000;                   // W5: to drain
+  int finished = 0;                    // W5: runs that have ended before, in the same journal
+  std::vector<int> slots = {1, 16, 64, 256};  // W5: runs at once of a worker
+  std::vector<int> processes = {1, 2, 4};     // W5: workers
+  bool old_snapshot = false;  // W5: again while a transaction is open that began before
+  std::string folder;         // where journals and probes lie, one below the other
 };
 
 // One question each; README.md says what they measure.
@@ -28,6 +33,7 @@ void probe(const settings& how, report& to);
 void probe_postgres(const settings& how, report& to);
 void w1_sequential(const settings& how, report& to);
 void w2_in_flight(const settings& how, report& to);
+void w5_drain(const settings& how, report& to);
 void w7_latency(const settings& how, report& to);
 void w8_replay(const settings& how, report& to);
 void w10_memory(const settings& how, report& to);

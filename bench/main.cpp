@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // fermata-bench: measures; README.md says what.
 #include "bench/bench.hpp"
+#include "bench/workers.hpp"
 
 #include <unistd.h>
 
@@ -8,6 +9,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <optional>
+#include <string_view>
 
 namespace {
 
@@ -21,17 +23,18 @@ struct question {
   bool about_sqlite_alone = false;  // left out of "all" on another store
 };
 constexpr question questions[] = {
-    {"probe", fermata::bench::probe, true}, {"probe-postgres", fermata::bench::probe_postgres},
-    {"W1", fermata::bench::w1_sequential},  {"W2", fermata::bench::w2_in_flight},
-    {"W7", fermata::bench::w7_latency},     {"W8", fermata::bench::w8_replay, true},
-    {"W10", fermata::bench::w10_memory},
+    {"probe", fermata::bench::probe, true},  {"probe-postgres", fermata::bench::probe_postgres},
+    {"W1", fermata::bench::w1_sequential},   {"W2", fermata::bench::w2_in_flight},
+    {"W5", fermata::bench::w5_drain},        {"W7", fermata::bench::w7_latency},
+    {"W8", fermata::bench::w8_replay, true}, {"W10", fermata::bench::w10_memory},
 };
 
 int say_usage() {
   std::fputs(
-      "usage: fermata-bench probe|probe-postgres|W1|W2|W7|W8|W10|all [--on sqlite|postgres]\n"
+      "usage: fermata-bench probe|probe-postgres|W1|W2|W5|W7|W8|W10|all [--on sqlite|postgres]\n"
       "       [--postgres ADDRESS] [--seconds N] [--repeat N] [--in-flight N,N…] [--clients N]\n"
       "       [--payload BYTES] [--folder DIR] [--json|--table]\n"
+      "       W5: [--runs N] [--finished N] [--slots N,N…] [--processes N,N…] [--old-snapshot]\n"
       "Postgres lies at ADDRESS (postgres://…) or $FERMATA_TEST_POSTGRES; see "
       "scripts/with_postgres.sh.\n",
       stderr);
@@ -70,6 +73,14 @@ bool set(settings& how, const std::string& name, const std::string& value) {
     how.payload_bytes = static_cast<std::size_t>(std::atoi(value.c_str()));
   else if (name == "--postgres")
     how.postgres = value;
+  else if (name == "--runs")
+    how.runs = std::max(1, std::atoi(value.c_str()));
+  else if (name == "--finished")
+    how.finished = std::max(0, std::atoi(value.c_str()));
+  else if (name == "--slots")
+    how.slots = numbers(value);
+  else if (name == "--processes")
+    how.processes = numbers(value);
   else if (name == "--folder")
     how.folder = value;
   else
@@ -85,6 +96,8 @@ std::optional<command> read(int argc, char** argv) {
     const std::string word = argv[i];
     if (word == "--table" || word == "--json") {
       found.table = word == "--table";
+    } else if (word == "--old-snapshot") {
+      found.how.old_snapshot = true;
     } else if (word.starts_with("--")) {
       if (i + 1 == argc || !set(found.how, word, argv[++i])) return std::nullopt;
     } else {
@@ -96,7 +109,7 @@ std::optional<command> read(int argc, char** argv) {
     }
   }
   const bool on_postgres = found.how.on == store_kind::postgres;
-  if (on_postgres && found.how.postgres.empty()) return std::nullopt;
+  if (on_postgres ? found.how.postgres.empty() : found.how.old_snapshot) return std::nullopt;
   for (const question& one : questions)
     if (all && !(on_postgres && one.about_sqlite_alone)) found.what.push_back(one);
   if (found.what.empty()) return std::nullopt;
@@ -106,6 +119,8 @@ std::optional<command> read(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc == 4 && argv[1] == std::string_view("serve"))  // one of W5's processes
+    return fermata::bench::serve(argv[2], std::atoi(argv[3]));
   std::optional<command> asked = read(argc, argv);
   if (!asked) return say_usage();
   const bool own_folder = asked->how.folder.empty();

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bench/workers.hpp"
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <thread>
+#include <utility>
+
+namespace fermata::bench {
+
+namespace {
+
+[[noreturn]] void fail(const char* what) {
+  std::fprintf(stderr, "fermata-bench: %s\n", what);
+  std::exit(1);
+}
+
+bool read_byte(int from) {
+  char byte = 0;
+  return ::read(from, &byte, 1) == 1;
+}
+
+void write_byte(int to) {
+  if (::write(to, "x", 1) != 1) fail("a worker process is gone");
+}
+
+task<int> end_at_once(context&, int input) { co_return input; }
+
+}  // namespace
+
+workers::workers(const std::string& journal, int processes, int slots) {
+  for (int i = 0; i < processes; ++i) {
+    int input[2], output[2];
+    if (::pipe2(input, O_CLOEXEC) != 0 || ::pipe2(output, O_CLOEXEC) != 0) fail("no pipe");
+    posix_spawn_file_actions_t files;
+    posix_spawn_file_actions_init(&files);
+    posix_spawn_file_actions_adddup2(&files, input[0], STDIN_FILENO);
+    posix_spawn_file_actions_adddup2(&files, output[1], STDOUT_FILENO);
+    std::string words[] = {"fermata-bench", "serve", journal, std::to_string(slots)};
+    char* const pointers[] = {words[0].data(), words[1].data(), words[2].data(), words[3].data(),
+                              nullptr};
+    process one{.to = input[1], .from = output[0]};
+    if (::posix_spawn(&one.id, "/proc/self/exe", &files, nullptr, pointers, environ) != 0)
+      fail("no worker process");
+    posix_spawn_file_actions_destroy(&files);
+    ::close(input[0]);
+    ::close(output[1]);
+    all_.push_back(one);
+  }
+  for (const process& one : all_)
+    if (!read_byte(one.from)) fail("a worker process didn't begin");
+}
+
+workers::~workers() { (void)stop(); }
+
+void workers::go() {
+  for (const process& one : all_) write_byte(one.to);
+}
+
+double workers::stop() {
+  for (const process& one : all_) ::close(one.to);
+  double cpu_s = 0;
+  for (const process& one : std::exchange(all_, {})) {
+    int how = 0;
+    rusage used{};
+    if (::wait4(one.id, &how, 0, &used) != one.id || how != 0) fail("a worker process failed");
+    ::close(one.from);
+    for (const timeval& t : {used.ru_utime, used.ru_stime})
+      cpu_s += static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6;
+  }
+  return cpu_s;
+}
+
+int serve(const std::string& journal, int slots) {
+  worker_options options;
+  options.max_runs = slots;
+  options.concurrency = slots;
+  worker working(open(journal), options);
+  working.serve(no_op, end_at_once);
+  write_byte(STDOUT_FILENO);
+  if (!read_byte(STDIN_FILENO)) return 0;
+  std::thread stopper([&] {
+    while (read_byte(STDIN_FILENO)) {
+    }
+    working.stop();
+  });
+  working.run();
+  stopper.join();
+  return 0;
+}
+
+}  // namespace fermata::bench

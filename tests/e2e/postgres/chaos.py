@@ -10,62 +10,23 @@ import argparse
 import os
 import pathlib
 import random
-import signal
 import subprocess
 import sys
 import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from fleet import Fleet, show_logs  # noqa: E402
 from server import Server  # noqa: E402
-
-
-class Fleet:
-    def __init__(self, asked, server):
-        self.bin, self.server, self.home = asked.bin, server, server.home
-        state = self.home / "state"
-        self.environment = dict(os.environ, MIX_LOG=str(self.home / "mix.log"),
-                                FERMATA_BUILD="attack", FERMATA_STATE=str(state))
-        self.said = open(self.home / "workers.log", "w")
-        self.workers = [self.hire() for _ in range(asked.workers)]
-
-    def hire(self):
-        return subprocess.Popen(
-            [f"{self.bin}/attack_worker", "--journal", self.server.address(), "--concurrency", "16"],
-            env=self.environment, stdout=self.said, stderr=self.said)
-
-    def client(self, *words):
-        return subprocess.Popen(
-            [f"{self.bin}/attack_client", self.server.address(), *map(str, words)],
-            env=self.environment)
-
-    def heard(self):
-        return (self.home / "workers.log").read_text()
-
-    def replace(self, victim):
-        worker = self.workers[victim]
-        if worker.poll() is not None:
-            raise AssertionError(f"a worker ended by itself with {worker.returncode}")
-        worker.kill()
-        worker.wait()
-        self.workers[victim] = self.hire()
-
-    def dismiss(self):
-        for worker in self.workers:
-            end = time.monotonic() + 60
-            while worker.poll() is None and f"as process {worker.pid} " not in self.heard():
-                assert time.monotonic() < end, "a worker doesn't start"
-                time.sleep(0.05)
-            worker.send_signal(signal.SIGTERM)
-        return [worker.wait(timeout=60) for worker in self.workers]
 
 
 class Chaos(threading.Thread):
     """Kills the server, backends and workers until it is told to end."""
 
-    def __init__(self, asked, fleet):
+    def __init__(self, asked, fleet, server):
         super().__init__()
-        self.fleet, self.chance, self.asked = fleet, random.Random(asked.seed), asked
+        self.fleet, self.server = fleet, server
+        self.chance, self.asked = random.Random(asked.seed), asked
         self.over = threading.Event()
         self.kills = {"postmaster": 0, "backend": 0, "worker": 0}
         self.failed = None
@@ -90,12 +51,12 @@ class Chaos(threading.Thread):
         return self.chance.uniform(low, high)
 
     def postmaster(self):
-        self.fleet.server.kill()
+        self.server.kill()
         time.sleep(self.chance.uniform(0, 1.5))
-        self.fleet.server.start()
+        self.server.start()
 
     def backend(self):
-        self.fleet.server.sql(
+        self.server.sql(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = "
             "'fermata' ORDER BY random() LIMIT 1", check=False)
 
@@ -103,45 +64,43 @@ class Chaos(threading.Thread):
         self.fleet.replace(self.chance.randrange(len(self.fleet.workers)))
 
 
-def attack(asked, server):
-    fleet = Fleet(asked, server)
-    chaos = Chaos(asked, fleet)
-    answers = server.home / "answers"
-    of_each = asked.runs // 5
+def feed(asked, fleet, chaos):
+    """A share of the runs every 3 s, until the time is over."""
     end = time.monotonic() + asked.minutes * 60
-    time.sleep(1)
-    chaos.start()
-    given = 0
+    of_each, given = asked.runs // 5, 0
     rounds = max(1, int(asked.minutes * 60 / 3))
-    feeding = None
+    for number in range(rounds):
+        share = of_each * (number + 1) // rounds - given
+        feeding = fleet.feed(given, share)
+        given += share
+        while feeding.poll() is None:
+            assert chaos.failed is None, chaos.failed
+            time.sleep(0.05)
+        assert feeding.returncode == 0, "a client gave up"
+        time.sleep(max(0, min(3, (end - time.monotonic()) / max(1, rounds - number))))
+    while time.monotonic() < end and chaos.failed is None:
+        time.sleep(0.1)
+    return given
+
+
+def attack(asked, fleet, server):
+    fleet.hire_all(asked.workers)
+    chaos = Chaos(asked, fleet, server)
+    chaos.start()
     try:
-        for number in range(rounds):
-            share = of_each * (number + 1) // rounds - given
-            feeding = fleet.client("feed", given, share, answers)
-            given += share
-            while feeding.poll() is None:
-                assert chaos.failed is None, chaos.failed
-                time.sleep(0.05)
-            assert feeding.returncode == 0, "a client gave up"
-            time.sleep(max(0, min(3, (end - time.monotonic()) / max(1, rounds - number))))
-        while time.monotonic() < end and chaos.failed is None:
-            time.sleep(0.1)
+        given = feed(asked, fleet, chaos)
     finally:
         chaos.over.set()
         chaos.join()
     assert chaos.failed is None, chaos.failed
     begun = time.monotonic()
-    waited = fleet.client("wait", 300).wait()
+    fleet.all_ended(300)
     print(f"all ended {time.monotonic() - begun:.1f} s after the last kill", flush=True)
     codes = fleet.dismiss()
-    checked = fleet.client("check", of_each, server.home / "mix.log").wait()
-    answered = fleet.client("answers", answers).wait()
+    assert not any(codes), f"exit codes of the workers: {codes}"
+    fleet.all_is_well(given)
     print(f"{chaos.kills['postmaster']} kills of the postmaster, {chaos.kills['backend']} backends "
-          f"terminated, {chaos.kills['worker']} workers killed, {given * 5} runs: "
-          + ("all is well" if not (waited or checked or answered or any(codes)) else "BAD"))
-    if any(codes):
-        print(f"exit codes of the workers: {codes}")
-    return 1 if waited or checked or answered or any(codes) else 0
+          f"terminated, {chaos.kills['worker']} workers killed, {given * 5} runs: all is well")
 
 
 def main():
@@ -154,20 +113,21 @@ def main():
     arguments.add_argument("--quiet-server", action="store_true", help="only workers and backends")
     asked = arguments.parse_args()
     print(f"seed {asked.seed}, {asked.minutes} minutes, {asked.workers} workers", flush=True)
-    server = Server(folder=os.environ.get("FERMATA_POSTGRES_FOLDER"))
-    code = 1
+    server = Server().start().create()
+    fleet = Fleet(asked.bin, server.address(), server.home)
     try:
-        server.start().create()
-        code = attack(asked, server)
-    finally:
-        if code != 0:
-            print((server.home / "workers.log").read_text()[-8000:])
-        keep = os.environ.get("FERMATA_KEEP")
-        if code != 0 and keep:
+        attack(asked, fleet, server)
+        return 0
+    except BaseException as why:
+        print(f"BAD: {why}", flush=True)
+        show_logs(fleet)
+        if os.environ.get("FERMATA_KEEP"):
             server.stop()
-            subprocess.run(["cp", "-r", str(server.home), keep])
+            subprocess.run(["cp", "-r", str(server.home), os.environ["FERMATA_KEEP"]])
+        raise
+    finally:
+        fleet.close()
         server.remove()
-    return code
 
 
 if __name__ == "__main__":

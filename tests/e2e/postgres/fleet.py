@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Workers, clients and the command on one journal, and a frame for tests that are sentences."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from driven import EXITS, short  # noqa: E402
+
+
+class Fleet:
+    """All that works on one journal: `home` keeps their logs, and the workers' state folder."""
+
+    def __init__(self, bin_folder, address, home):
+        self.bin, self.address, self.home = pathlib.Path(bin_folder), address, pathlib.Path(home)
+        self.mix_log, self.answers = self.home / "mix.log", self.home / "answers"
+        self.environment = dict(os.environ, MIX_LOG=str(self.mix_log), FERMATA_BUILD="attack",
+                                FERMATA_STATE=str(self.home / "state"), NO_COLOR="1",
+                                FERMATA_JOURNAL=address)
+        self.workers = []
+        self.logs = []  # of all workers there ever were
+        self.clients = []
+
+    # ---- workers ----
+
+    def hire(self, *flags, address=None, environment=None):
+        log = self.home / f"worker-{len(self.logs)}.log"
+        with open(log, "w") as said:
+            worker = subprocess.Popen(
+                [self.bin / "attack_worker", "--journal", address or self.address,
+                 "--concurrency", "16", *flags],
+                env=dict(self.environment, **(environment or {})), stdout=said, stderr=said)
+        worker.log = log
+        self.workers.append(worker)
+        self.logs.append(log)
+        return worker
+
+    def hire_all(self, count):
+        for _ in range(count):
+            self.hire()
+        for worker in self.workers:
+            self.until(lambda w=worker: self.serves(w), "a worker starts")
+        return self
+
+    def serves(self, worker):
+        assert worker.poll() is None, \
+            f"a worker ended by itself with {worker.returncode}:\n{self.heard(worker)[-3000:]}"
+        return f"as process {worker.pid} " in self.heard(worker)
+
+    def heard(self, worker=None):
+        logs = [worker.log] if worker else self.logs
+        return "".join(log.read_text(errors="replace") for log in logs)
+
+    def replace(self, victim):
+        worker = self.workers[victim]
+        assert worker.poll() is None, f"a worker ended by itself with {worker.returncode}"
+        worker.kill()
+        worker.wait()
+        del self.workers[victim]
+        self.hire()
+
+    def dismiss(self):
+        """Ends them as an operator does; answers how they went."""
+        for worker in self.workers:
+            self.until(lambda w=worker: self.serves(w), "a worker starts", 60)
+            worker.send_signal(signal.SIGTERM)
+        codes = [worker.wait(timeout=60) for worker in self.workers]
+        self.workers = []
+        return codes
+
+    # ---- clients ----
+
+    def client(self, *words, address=None):
+        one = subprocess.Popen([self.bin / "attack_client", address or self.address,
+                                *map(str, words)], env=self.environment)
+        self.clients.append(one)
+        return one
+
+    def feed(self, start, count):
+        """Five runs a number, each call until it is acknowledged."""
+        return self.client("feed", start, count, self.answers)
+
+    def all_ended(self, seconds=120):
+        assert self.client("wait", seconds).wait() == 0, "some runs don't end"
+
+    def all_is_well(self, count, acknowledged=True):
+        """Every run has ended as it should, no finished step was repeated, verify finds nothing; what
+        was acknowledged is there once."""
+        assert self.client("check", count, self.mix_log).wait() == 0, "the history is bad"
+        if acknowledged:
+            assert self.client("answers", self.answers).wait() == 0, "an answer didn't hold"
+
+    # ---- the command ----
+
+    def __call__(self, *words, code=0, address=None, timeout=60, stdin=None):
+        ran = subprocess.run([self.bin / "fermata", *map(str, words)], input=stdin,
+                             env=dict(self.environment, FERMATA_JOURNAL=address or self.address),
+                             capture_output=True, text=True, timeout=timeout)
+        assert code is None or ran.returncode == code, \
+            f"{short(words)} ended with {ran.returncode}, not {code}\n{ran.stdout}\n{ran.stderr}"
+        return ran
+
+    def json(self, *words, **more):
+        return json.loads(self(*words, "-o", "json", **more).stdout)
+
+    def refuses(self, words, fer, *parts, **more):
+        """It ends as docs/errors.md says, in one sentence that has the code and these parts."""
+        ran = self(*words, code=EXITS[fer], **more)
+        for part in (f"[{fer}]", *parts):
+            assert part in ran.stderr, f"{short(words)}: no '{part}' in\n{ran.stderr}"
+        return ran.stderr
+
+    # ---- waiting, ending ----
+
+    def until(self, holds, what, limit=30.0):
+        end = time.monotonic() + limit
+        while not holds():
+            assert time.monotonic() < end, f"not so within {limit} s: {what}"
+            time.sleep(0.03)
+
+    def close(self):
+        for one in [*self.workers, *self.clients]:
+            if one.poll() is None:
+                one.kill()
+            one.wait()
+
+
+def show_logs(fleet):
+    for log in fleet.logs:
+        text = log.read_text(errors="replace")
+        if text:
+            print(f"---- {log.name}\n{text[-4000:]}", flush=True)
+
+
+def carry_out(tests, asked, wanted=()):
+    """Runs each test with a new place, in a folder of its own; its name is the sentence it shows.
+    `asked(folder)` makes the place: it has `close()`, and perhaps `fleet`."""
+    failed = 0
+    for test in tests:
+        if wanted and test.__name__ not in wanted:
+            continue
+        sentence = test.__name__.replace("_", " ")
+        begun = time.monotonic()
+        with tempfile.TemporaryDirectory(prefix="fermata-e2e-") as folder:
+            at = None
+            try:
+                at = asked(folder)
+                test(at)
+                print(f"ok      {sentence} ({time.monotonic() - begun:.1f} s)", flush=True)
+            except Exception as problem:  # noqa: BLE001: every test is told
+                failed += 1
+                print(f"FAILED  {sentence}\n{type(problem).__name__}: {problem}", flush=True)
+                if getattr(at, "fleet", None):
+                    show_logs(at.fleet)
+            finally:
+                if at is not None:
+                    at.close()
+    return 1 if failed else 0

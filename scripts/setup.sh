@@ -7,7 +7,7 @@ packages=(
   clang-19 libclang-rt-19-dev lld-19 llvm-19 clang-format-19
   cmake ninja-build ccache pkg-config git
   libboost1.81-dev libboost-json1.81-dev libboost-url1.81-dev
-  libsqlite3-dev sqlite3 libpq-dev postgresql-15 libprotobuf-dev protobuf-compiler
+  libsqlite3-dev sqlite3 libpq-dev postgresql-15 pgbouncer libprotobuf-dev protobuf-compiler
   libabsl-dev libfmt-dev doctest-dev libcli11-dev libvalijson-dev libzstd-dev libssl-dev
   python3 python3-protobuf python3-zstandard
 )

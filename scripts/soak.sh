@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# soak.sh [--bin DIR] [--rounds N] [--seeds N] [--seconds N]: the attacks in their long forms, which
-# take about half an hour. Without --bin the ci preset is built first. The first failure ends it; its
-# seed is in its output.
+# soak.sh [--bin DIR] [--rounds N] [--seeds N] [--seconds N] [--minutes N] [--only WORD]: the attacks in
+# their long forms, which take about an hour; those whose name has WORD. Without --bin the ci preset is
+# built first. The first failure ends it; its seed is in its output. At the end, a line each.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,11 +10,15 @@ bin=
 rounds=200
 seeds=20000
 seconds=300
+minutes=3
+only=
 while (($# > 0)); do
   case $1 in
     --bin) bin=${2:?--bin needs a folder} ;;
     --rounds) rounds=${2:?--rounds needs a number} ;;
     --seeds) seeds=${2:?--seeds needs a number} ;;
+    --minutes) minutes=${2:?--minutes needs a number} ;;
+    --only) only=${2:?--only needs a word} ;;
     --seconds) seconds=${2:?--seconds needs a number} ;;
     *) sed -n '3,5s/^# //p' "$0" >&2 && exit 2 ;;
   esac
@@ -28,13 +32,21 @@ if [[ -z $bin ]]; then
 fi
 bin=$(realpath "$bin")
 
-# attack NAME COMMAND...: says how long it took.
+# attack NAME COMMAND...: keeps how long it took, and the last line that it said.
+summary=()
 attack() {
-  local name=$1 began=$SECONDS
+  local name=$1 began=$SECONDS output
   shift
+  if [[ $name != *"$only"* ]]; then return; fi
   printf '\n== %s\n' "$name"
-  "$@"
-  printf '%s: %d s\n' "$name" "$((SECONDS - began))"
+  output=$(mktemp)
+  "$@" 2>&1 | tee "$output" || {
+    rm -f "$output"
+    printf '%s: FAILED after %d s\n' "$name" "$((SECONDS - began))"
+    return 1
+  }
+  summary+=("$(printf '%5d s  %s: %s' "$((SECONDS - began))" "$name" "$(tail -n 1 "$output")")")
+  rm -f "$output"
 }
 
 attack "$rounds kills at random times" \
@@ -46,7 +58,18 @@ done
 attack "workers and commands under load" \
   python3 tests/e2e/load/busy.py "$bin" --seconds "$seconds"
 attack "$((rounds * 20)) flipped bytes" python3 tests/e2e/damage/flip.py "$bin" --rounds "$((rounds * 20))"
+fleet=tests/e2e/postgres
+attack "a fleet on Postgres: $minutes minutes of kills" \
+  python3 $fleet/chaos.py "$bin" --minutes "$minutes" --runs 5000 --workers 4
+attack "a fleet on Postgres: promotions" python3 $fleet/promotion.py "$bin" --rounds 5 --runs 500
+attack "a fleet on Postgres: one key" python3 $fleet/keys.py "$bin" --rounds 10
+attack "a fleet on Postgres: roles, schemas" python3 $fleet/role.py "$bin" --rounds 30
+attack "a fleet on Postgres: away, read-only, full" python3 $fleet/away.py "$bin" --runs 1000
+attack "a fleet on Postgres: behind a pool" python3 $fleet/pooled.py "$bin" --runs 1000 --wakes 100
+attack "a fleet on Postgres: idle" python3 $fleet/idle.py "$bin" --seconds 90
 attack "a full disk" python3 tests/e2e/bad_input/full_disk.py "$bin" --seconds 60
 attack "$seeds programs made by chance" env FERMATA_SEEDS="$seeds" "$bin/semantics_fuzz"
 attack "the main job" scripts/demo.sh --bin "$bin" --kills 40
+printf '\n'
+printf '%s\n' "${summary[@]}"
 echo "all attacks passed"

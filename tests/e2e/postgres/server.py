@@ -52,7 +52,8 @@ def free_port():
 
 
 class Server:
-    def __init__(self, name="primary", options="", initialise=True, at=None):
+    def __init__(self, name="primary", options="", initialise=True, at=None,
+                 wal=None):
         self.home = pathlib.Path(tempfile.mkdtemp(prefix=f"fermata-{name}-", dir=at or folder()))
         own(self.home)
         self.data = self.home / "data"
@@ -61,7 +62,7 @@ class Server:
         self.process = None
         if initialise:
             self.run("initdb", "-D", self.data, "-U", "fermata", "-A", "trust", "-E", "UTF8",
-                     "--locale=C", "-N")
+                     "--locale=C", "-N", *(["-X", wal] if wal else []))
 
     @classmethod
     def replica_of(cls, primary, name="replica"):

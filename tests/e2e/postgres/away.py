@@ -1,0 +1,232 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The database is away, read-only, full, or has no connection left: nothing that was acknowledged is lost,
+everybody is told so, and workers go on by themselves when it is over.
+
+    away.py BIN_FOLDER [--runs 100] [TEST...]
+"""
+import argparse
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from fleet import EXITS, Fleet, carry_out  # noqa: E402
+from server import Server, own  # noqa: E402
+
+STEPS = '{"number":1,"size":3}'
+BIG = '{"number":1,"size":3,"more":"' + "not to be squeezed: " + os.urandom(9_000).hex() + '"}'
+PATIENCE = 5  # seconds: how long a command waits for a database that is away
+
+
+class Place:
+    def __init__(self, asked, folder):
+        self.asked, self.folder = asked, pathlib.Path(folder)
+        self.server = self.fleet = self.mount = None
+        self.held = []
+
+    def begin(self, **how):
+        self.server = Server(**how).start().create()
+        self.fleet = Fleet(self.asked.bin, self.server.address(), self.folder)
+        return self.fleet
+
+    def small_disk(self, megabytes):
+        self.mount = tempfile.mkdtemp(prefix="fermata-small-")
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=755", "tmpfs",
+                        self.mount], check=True)
+        own(self.mount)
+        return self.mount
+
+    def close(self):
+        for one in self.held:
+            one.kill()
+            one.wait()
+        if self.fleet:
+            self.fleet.close()
+        if self.server:
+            self.server.remove()
+        if self.mount:
+            subprocess.run(["umount", self.mount], check=True)
+            os.rmdir(self.mount)
+
+
+def a_worker_and_a_client_meet_a_database_that_is_away(at):
+    fleet = at.begin()
+    at.server.stop()
+    worker = fleet.hire()
+    begun = time.monotonic()
+    said = fleet.refuses(["list"], "FER-2105", "can't be reached")
+    took = time.monotonic() - begun
+    assert PATIENCE - 1 < took < PATIENCE + 10, f"a client gave up after {took:.1f} s"
+    fleet.until(lambda: "waiting for the database" in fleet.heard(worker), "the worker says so", 20)
+    assert worker.poll() is None
+    at.server.start()
+    back = time.monotonic()
+    fleet.until(lambda: fleet.serves(worker), "the worker begins", 20)
+    print(f"a client gave up after {took:.1f} s: {said.strip()[:90]}…; a worker that waited began "
+          f"{time.monotonic() - back:.1f} s after the server", flush=True)
+    fleet("start", "steps", STEPS, "--wait", "30s")
+    assert fleet.dismiss() == [0]
+
+
+def workers_wait_for_a_server_that_is_read_only(at):
+    fleet = at.begin().hire_all(2)
+    count = at.asked.runs // 5
+    feeding = fleet.feed(0, count)
+    fleet.until(lambda: events(at) > 50, "work is done")
+    at.server.set("default_transaction_read_only", "on")
+    fleet.until(lambda: "read-only" in fleet.heard(), "the workers say so", 20)
+    time.sleep(0.5)
+    then = events(at)
+    time.sleep(4)
+    assert events(at) == then, "something was written"
+    assert all(worker.poll() is None for worker in fleet.workers)
+    at.server.set("default_transaction_read_only", None)
+    over = time.monotonic()
+    fleet.until(lambda: events(at) > then, "work goes on", 30)
+    went_on = time.monotonic() - over
+    assert feeding.wait(timeout=60) == 0, "a client gave up"
+    fleet.all_ended()
+    print(f"nothing was written for 4 s; work went on {went_on:.1f} s after it was over", flush=True)
+    assert fleet.dismiss() == [0, 0]
+    fleet.all_is_well(count)
+
+
+def events(at):
+    return int(at.server.sql("SELECT count(*) FROM fermata.events"))
+
+
+def a_full_disk_loses_nothing_that_was_acknowledged(at):
+    if os.geteuid() != 0:
+        print("SKIPPED a full disk: only root can mount a small one", flush=True)
+        return
+    # Its log is elsewhere: Postgres stops when that can't be written, and would have to be restarted.
+    wal = at.folder / "wal"
+    wal.mkdir()
+    own(wal)
+    for above in (at.folder, wal):
+        above.chmod(0o755)
+    fleet = at.begin(at=at.small_disk(120), wal=wal / "pg_wal").hire_all(2)
+    count = at.asked.runs // 5
+    feeding = fleet.feed(0, count)
+    fleet.until(lambda: events(at) > 50, "work is done")
+    ballast = pathlib.Path(at.mount) / "ballast"
+    fill(ballast)
+    fleet.until(lambda: "FER-2101" in fleet.heard(), "the workers find the disk full", 60)
+    full_at = time.monotonic()
+    told = {}
+    for number in range(60):
+        ran = fleet("start", "steps", BIG, "--unchecked", "--key", f"big-{number}", code=None)
+        told[f"big-{number}"] = ran.returncode == 0
+        if ran.returncode != 0:
+            break
+    assert ran.returncode == EXITS["FER-2101"] and "[FER-2101]" in ran.stderr, f"{told}: {ran.stderr}"
+    time.sleep(2)
+    assert at.server.process.poll() is None, "the server stopped"
+    assert all(worker.poll() is None for worker in fleet.workers), "a worker ended"
+    ballast.unlink()
+    over = time.monotonic()
+    fleet.until(lambda: "can be written again" in fleet.heard(), "work goes on", 30)
+    went_on = time.monotonic() - over
+    assert feeding.wait(timeout=120) == 0, "a client gave up"
+    fleet.all_ended()
+    there = {run["key"] for run in fleet.json("list", "--limit", "1000")["runs"]}
+    assert told == {key: key in there for key in told}, f"{told}, and there are {sorted(there)}"
+    print(f"full for {over - full_at:.1f} s; a start then: {ran.stderr.strip()[:130]}; "
+          f"work went on {went_on:.1f} s after there was room", flush=True)
+    assert fleet.dismiss() == [0, 0]
+    fleet.all_is_well(count)
+
+
+def fill(ballast):
+    """To the last byte."""
+    with open(ballast, "wb", buffering=0) as full:
+        for size in (1 << 20, 1 << 12):
+            try:
+                while True:
+                    full.write(b"\0" * size)
+            except OSError:
+                pass
+
+
+def work_goes_on_when_there_are_connections_again(at):
+    fleet = at.begin(options="max_connections=16").hire_all(2)
+    fleet("start", "steps", STEPS, "--wait", "30s")
+
+    def hold():
+        """Until the server has none left."""
+        while at.server.psql("SELECT 1").returncode == 0:
+            at.held.append(subprocess.Popen(
+                ["psql", *at.server.reached_by(), "-d", "fermata", "-qc", "SELECT pg_sleep(300)"],
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+            time.sleep(0.1)
+
+    hold()
+    ran = fleet("start", "steps", STEPS, "--key", "refused", code=None, timeout=60)
+    assert ran.returncode == 1 and ("[FER-2105]" in ran.stderr or "[FER-2101]" in ran.stderr), ran
+    assert "too many clients" in ran.stderr or "connection slots" in ran.stderr, ran.stderr
+    # The workers lose theirs, too, and others are faster.
+    held = {one.pid for one in at.held}
+    for pid in ours(at):
+        os.kill(pid, 15)
+        hold()
+    fleet.until(lambda: "too many clients" in fleet.heard() or "connection slots" in fleet.heard(),
+                "the workers say so", 40)
+    assert all(worker.poll() is None for worker in fleet.workers)
+    assert held
+    for one in at.held:
+        one.kill()
+        one.wait()
+    at.held = []
+    for pid in sleepers(at):
+        os.kill(pid, 15)
+    over = time.monotonic()
+    fleet.until(lambda: at.server.psql("SELECT 1").returncode == 0, "there is room")
+    assert fleet.feed(0, 4).wait() == 0
+    fleet.all_ended()
+    print(f"refused: {ran.stderr.strip()[:200]}…; 20 runs ended {time.monotonic() - over:.1f} s after "
+          "there were connections again", flush=True)
+    assert fleet.dismiss() == [0, 0]
+    fleet.all_is_well(4)
+
+
+def backends(at, word):
+    """Processes of the server whose title has this word: no connection is needed to ask."""
+    found = []
+    for pid in at.server.children():
+        try:
+            title = pathlib.Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+        except OSError:
+            continue
+        if title.startswith("postgres: fermata") and word in title:
+            found.append(pid)
+    return found
+
+
+def ours(at):
+    return [pid for pid in backends(at, "idle") if pid not in sleepers(at)]
+
+
+def sleepers(at):
+    return backends(at, "SELECT")
+
+
+TESTS = [a_worker_and_a_client_meet_a_database_that_is_away,
+         workers_wait_for_a_server_that_is_read_only, a_full_disk_loses_nothing_that_was_acknowledged,
+         work_goes_on_when_there_are_connections_again]
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("bin")
+    arguments.add_argument("--runs", type=int, default=100)
+    arguments.add_argument("tests", nargs="*")
+    asked = arguments.parse_args()
+    return carry_out(TESTS, lambda folder: Place(asked, folder), asked.tests)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,200 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The primary dies under load and its replica is promoted; all addresses name both.
+
+    promotion.py BIN_FOLDER [--runs 150] [--workers 3] [--rounds 1] [TEST...]
+
+Synchronous: nothing that was acknowledged is lost. Asynchronous, with the replica cut off before: what
+was acknowledged since is lost, and that is found: workers say which of their runs the journal doesn't
+know any more, and go on with what it has. The old primary, back under its old address: nothing is
+written there.
+"""
+import argparse
+import pathlib
+import re
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from fleet import Fleet, carry_out  # noqa: E402
+from server import Server  # noqa: E402
+
+
+class Pair:
+    """A primary with a replica, and a fleet that knows both."""
+
+    def __init__(self, asked, folder):
+        self.asked = asked
+        self.primary = Server("primary", options="wal_sender_timeout=5s").start().create()
+        self.replica = Server.replica_of(self.primary).start()
+        address = (f"postgres://fermata@127.0.0.1:{self.primary.port},127.0.0.1:{self.replica.port}/"
+                   "fermata?target_session_attrs=read-write")
+        self.fleet = Fleet(asked.bin, address, folder)
+        self.fleet.until(lambda: self.follows("streaming"), "the replica follows")
+
+    def follows(self, state, column="state"):
+        return self.primary.sql(f"SELECT {column} FROM pg_stat_replication") == state
+
+    def synchronous(self):
+        self.primary.set("synchronous_standby_names", "'*'")
+        self.fleet.until(lambda: self.follows("sync", "sync_state"), "the replica is synchronous")
+
+    def cut_off(self):
+        """From here on the replica gets nothing, as when its network is gone."""
+        self.replica.set("primary_conninfo", "''")
+        self.fleet.until(lambda: self.follows(""), "the replica is cut off")
+
+    def fail_over(self):
+        self.primary.kill()
+        self.replica.promote()
+
+    def close(self):
+        self.fleet.close()
+        self.primary.remove()
+        self.replica.remove()
+
+
+def events(server):
+    return int(server.sql("SELECT count(*) FROM fermata.events"))
+
+
+def a_synchronous_replica_loses_nothing_that_was_acknowledged(at):
+    at.synchronous()
+    fleet = at.fleet.hire_all(at.asked.workers)
+    count = at.asked.runs // 5
+    feeding = fleet.feed(0, count)
+    fleet.until(lambda: len(lines(fleet.answers)) > at.asked.runs // 3, "starts are acknowledged")
+    begun = time.monotonic()
+    at.fail_over()
+    took = time.monotonic() - begun
+    assert feeding.wait(timeout=150) == 0, "a client gave up"
+    fleet.all_ended()
+    print(f"promoted in {took:.1f} s; {at.asked.runs} runs ended {time.monotonic() - begun:.1f} s "
+          "after the primary's death", flush=True)
+    assert fleet.dismiss() == [0] * at.asked.workers
+    fleet.all_is_well(count)
+    assert said_lost(fleet) == {}, f"nothing was lost, and yet: {said_lost(fleet)}"
+
+
+def lines(file):
+    return file.read_text().splitlines() if file.exists() else []
+
+
+def acknowledged(fleet):
+    """workflow/key → run, as clients were told."""
+    return {words[1]: words[2] for words in map(str.split, lines(fleet.answers))
+            if words[0] == "acked"}
+
+
+def ends(server):
+    """run → the position of its last event."""
+    rows = server.sql("SELECT run, max(position) FROM fermata_events GROUP BY run")
+    return {run: int(position) for run, position in (row.split("|") for row in rows.splitlines())}
+
+
+def an_asynchronous_replica_that_lags_loses_commits_and_that_is_found(at):
+    # The first runs of the mix are begun before, the others' names are new after the cut.
+    fleet = at.fleet.hire_all(at.asked.workers)
+    count = at.asked.runs // 5
+    feeding = fleet.feed(0, count)
+    fleet.until(lambda: len(lines(fleet.answers)) > at.asked.runs // 3, "starts are acknowledged")
+    at.cut_off()
+    fleet("start", "steps", '{"number":0,"size":1}', "--key", "in-a-queue", "--queue", "lost-queue")
+    assert feeding.wait(timeout=150) == 0, "a client gave up"
+    seen = ends(at.primary)
+    at.fail_over()
+    there = ends(at.replica)
+    lost = {call: run for call, run in acknowledged(fleet).items() if run not in there}
+    shorter = {run for run in there if there[run] < seen.get(run, 0)}
+    print(f"{len(lost)} acknowledged starts are lost, {len(shorter)} runs are shorter than they were; "
+          f"of {sum(seen.values())} events {sum(there.values())} are left", flush=True)
+    assert lost and shorter, "nothing was lost, so nothing was tested"
+
+    # Workers find what they know, and say so: no run is shorter without a sentence, and what they say is
+    # so.
+    fleet.until(lambda: shorter <= said_lost(fleet).keys(), "every shorter run is named", 30)
+    for run, (left, knew) in said_lost(fleet).items():
+        assert left == there.get(run, 0) and knew <= seen[run], \
+            f"{run}: {left} of {knew} was said, {there.get(run, 0)} of {seen[run]} is so"
+
+    # Clients make their calls again, and everything ends, with a fleet that never rests.
+    fleet.answers.rename(fleet.home / "answers-before")
+    begun = time.monotonic()
+    assert fleet.feed(0, count).wait(timeout=150) == 0, "a client gave up"
+    fleet.all_ended(60)
+    print(f"{len(said_lost(fleet))} runs were named by workers; all ended "
+          f"{time.monotonic() - begun:.1f} s after the calls were made again", flush=True)
+    assert fleet.dismiss() == [0] * at.asked.workers
+    forget_lost_attempts(fleet, set(ends(at.replica)))
+    fleet.all_is_well(count)
+
+
+def said_lost(fleet):
+    """run → where the journal ends, and what its worker had seen at least, as workers said."""
+    found = {run: (int(left), int(knew)) for run, left, knew in re.findall(
+        r"run (run_\w+): the journal of the promoted server ends at position (\d+), and this worker "
+        r"had seen position (\d+)", fleet.heard())}
+    for run, left in re.findall(r"run (run_\w+): this worker had ended or parked it, and the journal "
+                                r"of the promoted server has it at work at position (\d+)",
+                                fleet.heard()):
+        found.setdefault(run, (int(left), int(left)))
+    return found
+
+
+def forget_lost_attempts(fleet, known):
+    """Attempts of runs that nobody knows any more have no outcome, and can't have one."""
+    kept = [line for line in lines(fleet.mix_log) if line.split("/")[0] in known]
+    fleet.mix_log.write_text("".join(line + "\n" for line in kept))
+
+
+def the_old_primary_is_not_written_to_when_it_comes_back(at):
+    at.synchronous()
+    fleet = at.fleet.hire_all(at.asked.workers)
+    assert fleet.feed(0, 4).wait() == 0
+    fleet.all_ended()
+    at.fail_over()
+    before = fleet.feed(4, 4)
+    assert before.wait(timeout=60) == 0, "a client gave up"
+    fleet.all_ended()
+
+    # It is writable, on its old timeline, and the first in everybody's address.
+    at.primary.start()
+    at.primary.set("synchronous_standby_names", "''")
+    assert at.primary.sql("SHOW transaction_read_only") == "off"
+    then = events(at.primary)
+    # Every worker needs new connections.
+    at.replica.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name "
+                   "= 'fermata'")
+    direct = at.replica.address()
+    assert fleet.client("feed", 8, 10, fleet.answers, address=direct).wait() == 0
+    begun = time.monotonic()
+    assert fleet.client("wait", 60, address=direct).wait() == 0, "workers don't find the new primary"
+    took = time.monotonic() - begun
+    assert "was the primary before another was promoted" in fleet.heard(), "nobody noticed"
+    assert events(at.primary) == then, "something was written to the old primary"
+    at.primary.stop()
+    print(f"nothing was written to the old primary; the fleet's {18 * 5} runs ended {took:.1f} s after "
+          "the last start", flush=True)
+    assert fleet.dismiss() == [0] * at.asked.workers
+    fleet.all_is_well(18)
+
+
+TESTS = [a_synchronous_replica_loses_nothing_that_was_acknowledged,
+         an_asynchronous_replica_that_lags_loses_commits_and_that_is_found,
+         the_old_primary_is_not_written_to_when_it_comes_back]
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("bin")
+    arguments.add_argument("--runs", type=int, default=150)
+    arguments.add_argument("--workers", type=int, default=3)
+    arguments.add_argument("--rounds", type=int, default=1)
+    arguments.add_argument("tests", nargs="*")
+    asked = arguments.parse_args()
+    return max(carry_out(TESTS, lambda folder: Pair(asked, folder), asked.tests)
+               for _ in range(asked.rounds))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

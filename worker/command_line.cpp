@@ -76,7 +76,8 @@ struct raw_flags {
 };
 
 void add_flags(CLI::App& app, raw_flags& raw, worker_options& options, worker_line& line) {
-  app.add_option("--journal", line.journal, "Where runs are kept: sqlite:FILE, postgres://… or memory:")
+  app.add_option("--journal", line.journal,
+                 "Where runs are kept: sqlite:FILE, postgres://… or memory:")
       ->envname("FERMATA_JOURNAL")
       ->type_name("ADDRESS");
   app.add_flag("--no-create", raw.no_create, "Fail when the journal isn't there");

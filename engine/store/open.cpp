@@ -12,7 +12,8 @@ namespace fermata::engine {
 
 absl::StatusOr<std::shared_ptr<store>> open_store(std::string_view address,
                                                   const open_options& options) {
-  if (address.starts_with("sqlite:")) return open_sqlite_store(address, options, {.say = options.warn});
+  if (address.starts_with("sqlite:"))
+    return open_sqlite_store(address, options, {.say = options.warn});
   if (postgres::is_postgres_address(address)) return open_postgres_store(address, options);
   if (address.starts_with("memory:")) return open_memory_store(address, options);
   return coded(absl::StatusCode::kInvalidArgument, "FER-2001",

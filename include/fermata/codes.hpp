@@ -140,15 +140,12 @@ inline constexpr code_info database_away{
 inline constexpr code_info rolled_back{
     "FER-2106", "The database rolled a transaction back, again and again.",
     "Make the call again; if it stays, look for what else locks the journal's tables."};
-inline constexpr code_info right_missing{
-    "FER-2107", "The database role lacks a right.",
-    "`fermata migrate --print-role` shows what it needs."};
-inline constexpr code_info other_database{"FER-2108",
-                                          "Another database answers at the address than before.",
+inline constexpr code_info right_missing{"FER-2107", "The database role lacks a right.",
+                                         "See `fermata migrate --print-role`."};
+inline constexpr code_info other_database{"FER-2108", "Another database answers than before.",
                                           "Check the address, then restart what works on it."};
-inline constexpr code_info no_state_folder{
-    "FER-2109", "There is no folder for the locks and crash notes of this host's workers.",
-    "Set FERMATA_STATE to a folder of their own."};
+inline constexpr code_info no_state_folder{"FER-2109", "This host's workers have no state folder.",
+                                           "Set FERMATA_STATE to one."};
 
 // ---- 30xx: workers ----
 inline constexpr code_info worker_misuse{

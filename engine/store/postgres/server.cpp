@@ -32,6 +32,7 @@ constexpr interner::statements spaces_sql{
 /// Waiting is real, whatever time a test has made.
 std::int64_t steady_now() {
   return std::chrono::duration_cast<std::chrono::microseconds>(
+             // tidy: waiting is real, whatever time a test has made
              std::chrono::steady_clock::now().time_since_epoch())
       .count();
 }
@@ -50,6 +51,7 @@ bool time_is_virtual(engine::clock* given) {
 }
 
 void pause(std::int64_t us) {
+  // tidy: a database that is away isn't there sooner in a test
   std::this_thread::sleep_for(std::chrono::microseconds(jittered(us)));
 }
 

@@ -121,6 +121,11 @@ bool is_plain(const append& what);
 /// Answers the places in the batch of those that landed; what didn't is looked at as any append.
 absl::flat_hash_set<std::size_t> append_plain(server& at, const batch& what);
 bool all_plain(const batch& what);
+/// The parameters of their insert, and which have landed, from its answer.
+params plain_appends(const interner& names, const batch& what,
+                     const std::vector<std::size_t>& which);
+absl::flat_hash_set<std::size_t> landed_of(const batch& what, const std::vector<std::size_t>& which,
+                                           rows& row);
 /// What more has to be known of appends whose predecessor isn't the last event: their bytes may be there.
 bool already_there(turn& turn, const append& what, const known_run& run);
 

@@ -27,6 +27,7 @@ constexpr const char* notify_sql =
 
 std::int64_t steady_now() {
   return std::chrono::duration_cast<std::chrono::microseconds>(
+             // tidy: sockets don't know of a test's time
              std::chrono::steady_clock::now().time_since_epoch())
       .count();
 }

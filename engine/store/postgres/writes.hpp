@@ -126,6 +126,8 @@ class writes {
   void send_timers(transaction& to) const;
   void send_small(transaction& to) const;
   void send_tasks(transaction& to) const;
+  void send_new_tasks(transaction& to) const;
+  void send_changed_tasks(transaction& to) const;
   void send_requests(transaction& to) const;
   void send_keys(transaction& to) const;
   void send_messages(transaction& to) const;

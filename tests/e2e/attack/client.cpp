@@ -131,7 +131,7 @@ class feeder {
       }
     }
   }
-  void answer(const std::string& line) { answers_ << line << std::endl; }
+  void answer(const std::string& line) { answers_ << line << '\n' << std::flush; }
 
   client& to_;
   std::ofstream answers_;

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// Plain appends: an event after its predecessor, and nothing else.
+#include "engine/store/postgres/load_statements.hpp"
+#include "engine/store/postgres/turn.hpp"
+
+#include <algorithm>
+#include <numeric>
+
+namespace fermata::engine::postgres {
+
+bool is_plain(const append& what) {
+  const run_changes& c = what.changes;
+  const bool only_events = what.then == then::keep && !what.by_operator && !what.body &&
+                           what.consumed.empty() && what.children.empty() &&
+                           what.messages.empty() && what.tasks.empty() && what.tasks_gone.empty() &&
+                           what.tasks_withdrawn.empty() && !what.waits && !what.status &&
+                           !what.attention && !what.looked && !what.make_ready &&
+                           what.logs.empty() && what.events.size() == 1;
+  const bool no_changes = !c.state && !c.ended && !c.error && c.timers_set.empty() &&
+                          c.timers_removed.empty() && !c.all_timers_removed && c.tags.empty() &&
+                          c.published.empty();
+  return only_events && no_changes && what.after != 0 &&
+         what.events.front().position == what.after + 1;
+}
+
+params plain_appends(const interner& names, const batch& what,
+                     const std::vector<std::size_t>& which) {
+  event_columns firsts;
+  column after(type::bytes), owned(type::int8);
+  for (const std::size_t i : which) {
+    const append& one = what.appends[i];
+    firsts.add(names, one.run, one.events.front());
+    after.add(bytes_of(one.after_hash));
+    owned.add(std::int64_t{one.epoch});
+  }
+  params given = firsts.to_params();
+  given.add(after).add(owned).add(what.worker);
+  return given;
+}
+
+absl::flat_hash_set<std::size_t> landed_of(const batch& what, const std::vector<std::size_t>& which,
+                                           rows& row) {
+  absl::flat_hash_set<run_id> landed;
+  while (row.next()) landed.insert(row.id<run_id>(0));
+  absl::flat_hash_set<std::size_t> places;
+  for (const std::size_t i : which)
+    if (landed.contains(what.appends[i].run)) places.insert(i);
+  return places;
+}
+
+bool all_plain(const batch& what) {
+  if (what.worker == 0 || !what.starts.empty() || !what.messages.empty() || !what.finish.empty() ||
+      what.claim || what.appends.empty())
+    return false;
+  absl::flat_hash_set<run_id> runs;
+  return std::ranges::all_of(what.appends, [&](const append& one) {
+    return is_plain(one) && runs.insert(one.run).second;
+  });
+}
+
+absl::flat_hash_set<std::size_t> append_plain(server& at, const batch& what) {
+  std::vector<std::size_t> all(what.appends.size());
+  std::iota(all.begin(), all.end(), std::size_t{0});
+  return at.read_beside([&](connection& db) {
+    // Behind a pool the settings go with each transaction, which is one more statement anyway.
+    if (!db.durable()) return absl::flat_hash_set<std::size_t>{};
+    const std::int64_t asked = at.clock.boot_now();
+    db.send(fence_and_time_sql, params(what.worker));
+    db.send(append_sql, plain_appends(at.names, what, all));
+    std::vector<rows> answers = db.finish();
+    if (answers[0].next()) at.clock.learn(answers[0].integer(0), asked, at.clock.boot_now());
+    return landed_of(what, all, answers[1]);
+  });
+}
+
+}  // namespace fermata::engine::postgres

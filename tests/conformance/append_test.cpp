@@ -347,3 +347,29 @@ TEST_CASE("what landed is there for another handle on the journal") {
   CHECK(events->size() == 2);
   CHECK(other->find_run(run.run)->owner == run.worker);
 }
+
+TEST_CASE("a zero byte in what a run says of itself fails no batch") {
+  scene scene;
+  const worker_row me = scene.join();
+  start_request odd = scene.request();
+  odd.tags["mark"] = std::string("a\0b", 3);
+  writer run(scene, scene.begin(me, odd));
+  writer other(scene, scene.begin(me));
+  append one = run.next({step_completed("1")});
+  one.status = std::string("half\0way", 8);
+  one.waits = std::string("for\0ever", 8);
+  log_line said;
+  said.run = run.run;
+  said.text = std::string("said\0so", 7);
+  one.logs.push_back(said);
+  batch both;
+  both.worker = me.row;
+  both.appends.push_back(one);
+  both.appends.push_back(other.next({step_completed("1")}));
+  const auto done = scene.journal->commit(std::move(both));
+
+  REQUIRE(done.ok());
+  CHECK(done->appends[0].how == landing::landed);
+  CHECK(done->appends[1].how == landing::landed);
+  CHECK(scene.row(run.run).status.starts_with("half"));
+}

@@ -15,6 +15,18 @@ void put(std::string& to, std::uint64_t value) {
   to.append(bytes.data(), bytes.size());
 }
 
+/// Postgres' texts have no zero byte; ours may (the message of an exception), and must not fail a batch.
+void put_text(std::string& to, std::string_view text) {
+  for (const char c : text) {
+    if (c == '\0')
+      to += "\xef\xbf\xbd";  // U+FFFD
+    else
+      to += c;
+  }
+}
+
+bool has_zero(std::string_view text) { return text.find('\0') != std::string_view::npos; }
+
 /// The type of an array of this element.
 std::uint32_t array_of(type element) {
   switch (element) {
@@ -39,6 +51,11 @@ void column::add(std::int64_t value) {
 }
 
 void column::add(std::string_view value) {
+  if (element_ == type::text && has_zero(value)) {
+    std::string text;
+    put_text(text, value);
+    return add(std::string_view(text));
+  }
   ++count_;
   put<4>(body_, value.size());
   body_.append(value);
@@ -91,7 +108,10 @@ params& params::add(std::int64_t value) {
 
 params& params::add(std::string_view text) {
   begin(static_cast<std::uint32_t>(type::text));
-  bytes_ += text;
+  if (has_zero(text))
+    put_text(bytes_, text);
+  else
+    bytes_ += text;
   end();
   return *this;
 }

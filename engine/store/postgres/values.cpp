@@ -54,7 +54,12 @@ payload make_payload(std::string_view content_type, std::int64_t type, std::int6
 std::string tags_as_json(const std::map<std::string, std::string>& tags) {
   if (tags.empty()) return {};
   boost::json::object all;
-  for (const auto& [key, value] : tags) all.emplace(key, value);
+  // jsonb has no zero byte either.
+  const auto storable = [](std::string text) {
+    std::erase(text, '\0');
+    return text;
+  };
+  for (const auto& [key, value] : tags) all.emplace(storable(key), storable(value));
   return boost::json::serialize(all);
 }
 

@@ -71,6 +71,14 @@ struct stored_event {
 /// What a query may read of payloads.
 enum class payloads : std::uint8_t { hidden, revealed };
 
+/// What the journal has of a run.
+struct run_place {
+  run_id run;
+  std::int64_t owner = 0;
+  epoch_t epoch = 0;
+  head last;
+};
+
 /// The one contract of all stores. A positions' order per run is promised; no global order is.
 /// Errors: UNAVAILABLE and RESOURCE_EXHAUSTED (disk full) may be tried again: nothing is lost;
 /// DATA_LOSS names what is damaged. Every message is a sentence; the payload `fer_code` of a status
@@ -143,6 +151,15 @@ class store {
   virtual absl::StatusOr<std::vector<encoded_event>> read_events(const run_id& run, position_t from,
                                                                  std::size_t at_most) const = 0;
   virtual absl::StatusOr<fermata::engine::head> read_head(const run_id& run) const = 0;
+  /// Rises when a server answers that may lack what another had acknowledged: a replica that was
+  /// promoted. Who remembers runs then asks for their `whereabouts`.
+  virtual std::uint32_t lineage() const { return 0; }
+  /// Where these runs are, and all open ones that this worker owns. One that isn't begun, or isn't
+  /// there at all, is left out. A journal that has one lineage is never asked.
+  virtual absl::StatusOr<std::vector<run_place>> whereabouts(
+      std::int64_t /*worker*/, const std::vector<run_id>& /*runs*/) const {
+    return absl::UnimplementedError("this journal has one lineage");
+  }
   /// Also finds requests not begun yet (state waiting_to_start). NOT_FOUND when there is none.
   virtual absl::StatusOr<run_row> find_run(const run_id& run) const = 0;
   /// The open run of the chain, else its last.

@@ -85,6 +85,11 @@ class store_decorator : public engine::store {
                                                    std::string_view key) const override {
     return inner_->find_key(space, workflow, key);
   }
+  std::uint32_t lineage() const override { return inner_->lineage(); }
+  or_status<std::vector<engine::run_place>> whereabouts(
+      std::int64_t worker, const std::vector<id>& runs) const override {
+    return inner_->whereabouts(worker, runs);
+  }
   or_status<std::vector<engine::run_row>> find_prefix(std::string_view prefix,
                                                       std::size_t n) const override {
     return inner_->find_prefix(prefix, n);

@@ -69,7 +69,23 @@ bool take_option(std::string_view text, std::string_view option, address& to) {
   return true;
 }
 
+std::vector<std::string> parts_of(std::string_view text) {
+  std::vector<std::string> parts;
+  for (std::size_t from = 0, to = 0; to != std::string_view::npos; from = to + 1) {
+    to = text.find(',', from);
+    parts.emplace_back(text.substr(from, to == std::string_view::npos ? to : to - from));
+  }
+  return parts;
+}
+
 }  // namespace
+
+std::string address::list::beginning_at(std::size_t first) const {
+  std::string all;
+  for (std::size_t i = 0; i < of_each.size(); ++i)
+    all += (i == 0 ? "" : ",") + of_each[(first + i) % of_each.size()];
+  return all;
+}
 
 bool is_postgres_address(std::string_view text) {
   return text.starts_with("postgres://") || text.starts_with("postgresql://");
@@ -100,6 +116,12 @@ address parse_address(std::string_view text) {
     std::string reason = why != nullptr ? why : "out of memory";
     while (!reason.empty() && reason.back() == '\n') reason.pop_back();
     bad_address(text, reason);
+  }
+  for (const PQconninfoOption* one = parsed.get(); one->keyword != nullptr; ++one) {
+    const std::string_view name = one->keyword;
+    if (one->val == nullptr || (name != "host" && name != "hostaddr" && name != "port")) continue;
+    std::vector<std::string> parts = parts_of(one->val);
+    if (parts.size() > 1) found.hosts.push_back({std::string(name), std::move(parts)});
   }
   return found;
 }

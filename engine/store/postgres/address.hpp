@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace fermata::engine::postgres {
 
@@ -11,9 +12,16 @@ namespace fermata::engine::postgres {
 ///   schema=NAME  where the tables lie; several journals in one database. "fermata".
 ///   poll=MS      how often others' writes are looked for where LISTEN can't be had. 1000.
 struct address {
+  /// "host" "db1,db2": what says where, for each of several servers.
+  struct list {
+    std::string name;
+    std::vector<std::string> of_each;
+    std::string beginning_at(std::size_t first) const;
+  };
   std::string text;        // as given, without the password: for people
   std::string connection;  // as libpq takes it
   std::string schema = "fermata";
+  std::vector<list> hosts;  // empty: there is one
   int poll_ms = 1'000;
 };
 

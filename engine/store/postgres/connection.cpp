@@ -9,6 +9,7 @@
 #include <cstring>
 #include <optional>
 #include <utility>
+#include <vector>
 
 namespace fermata::engine::postgres {
 
@@ -84,29 +85,32 @@ const char* rows::name(int column) const noexcept { return PQfname(result_.get()
 
 void connection::close::operator()(pg_conn* db) const noexcept { PQfinish(db); }
 
-connection::connection(const address& where)
+connection::connection(const address& where, std::size_t first_host)
     : prefix_(where.schema == "fermata" ? std::string() : where.schema + ".") {
-  connect(where);
+  connect(where, first_host);
   ask_who_is_there();
 }
 
 connection::~connection() = default;
 
-void connection::connect(const address& where) {
+void connection::connect(const address& where, std::size_t first_host) {
+  std::vector<std::string> turned;
+  for (const address::list& one : where.hosts) turned.push_back(one.beginning_at(first_host));
   const auto open = [&](bool with_options) {
     // What comes first is a default: the address may say otherwise.
-    const std::array<const char*, 9> names{"application_name",
-                                           "connect_timeout",
-                                           "keepalives_idle",
-                                           "keepalives_interval",
-                                           "keepalives_count",
-                                           "tcp_user_timeout",
-                                           "dbname",
-                                           with_options ? "options" : nullptr,
-                                           nullptr};
-    const std::array<const char*, 9> values{
-        "fermata",       "5",    "10", "5", "3", "15000", where.connection.c_str(),
-        session_options, nullptr};
+    std::vector<const char*> names{
+        "application_name", "connect_timeout",  "keepalives_idle", "keepalives_interval",
+        "keepalives_count", "tcp_user_timeout", "dbname"};
+    std::vector<const char*> values{
+        "fermata", "5", "10", "5", "3", "15000", where.connection.c_str()};
+    const auto add = [&](const char* name, const char* value) {
+      names.push_back(name);
+      values.push_back(value);
+    };
+    for (std::size_t i = 0; i < turned.size(); ++i)
+      add(where.hosts[i].name.c_str(), turned[i].c_str());
+    if (with_options) add("options", session_options);
+    add(nullptr, nullptr);
     db_.reset(PQconnectdbParams(names.data(), values.data(), 1));
     if (db_ == nullptr) throw std::bad_alloc();
   };

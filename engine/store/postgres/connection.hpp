@@ -72,8 +72,8 @@ struct identity {
 /// Threads: one at a time.
 class connection {
  public:
-  /// Connects, and asks who is there.
-  explicit connection(const address& where);
+  /// Connects, and asks who is there. Of several hosts this one is tried first (modulo their number).
+  explicit connection(const address& where, std::size_t first_host = 0);
   ~connection();
   connection(const connection&) = delete;
 
@@ -119,7 +119,7 @@ class connection {
     void operator()(pg_conn* db) const noexcept;
   };
 
-  void connect(const address& where);
+  void connect(const address& where, std::size_t first_host);
   void ask_who_is_there();
   statement& known(const char* sql);
   void enter_pipeline();

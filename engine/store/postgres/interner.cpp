@@ -37,7 +37,7 @@ void interner::learn(connection& db, std::vector<std::string_view> texts) {
   for (const std::string_view text : texts) all.add(text);
   db.run(sql_.add, params(all));
   rows found = db.run(sql_.find_ids, params(all));
-  while (found.next()) remember(found.integer(1), found.text(0));
+  while (found.next()) remember(db, found.integer(1), found.text(0));
 }
 
 std::int64_t interner::id_of(std::string_view text) const {
@@ -61,7 +61,7 @@ std::optional<std::int64_t> interner::find(connection& db, std::string_view text
   one.add(text);
   rows found = db.run(sql_.find_ids, params(one));
   if (!found.next()) return std::nullopt;
-  remember(found.integer(1), text);
+  remember(db, found.integer(1), text);
   return found.integer(1);
 }
 
@@ -74,12 +74,22 @@ std::string interner::text(connection& db, std::int64_t id) {
   rows found = db.run(sql_.find_text, params(id));
   // Damage: not the empty text, which would pass for an id that was 0.
   if (!found.next()) return "?" + std::to_string(id);
-  remember(id, found.text(0));
+  remember(db, id, found.text(0));
   return std::string(found.text(0));
 }
 
-void interner::remember(std::int64_t id, std::string_view text) {
+void interner::forget(std::string_view timeline) {
   const std::lock_guard guard(mutex_);
+  ids_.clear();
+  texts_.clear();
+  timeline_ = timeline;
+}
+
+void interner::remember(const connection& from, std::int64_t id, std::string_view text) {
+  const std::lock_guard guard(mutex_);
+  // Hexadecimal, of one length; a replica doesn't say.
+  const std::string& whose = from.server().timeline;
+  if (!whose.empty() && whose < timeline_) return;
   ids_.emplace(text, id);
   texts_.emplace(id, text);
 }

@@ -37,6 +37,9 @@ class interner {
   std::string text(connection& db, std::int64_t id);
   interned shared(connection& db, std::int64_t id) { return interned(text(db, id)); }
   bool knows(std::string_view text) const;
+  /// A server was promoted, on this timeline: what it hasn't got is not known any more, nor is what
+  /// an older one says after all.
+  void forget(std::string_view timeline);
 
  private:
   struct hash {
@@ -45,13 +48,14 @@ class interner {
       return std::hash<std::string_view>{}(text);
     }
   };
-  void remember(std::int64_t id, std::string_view text);
+  void remember(const connection& from, std::int64_t id, std::string_view text);
 
   const statements sql_;
   mutable std::mutex mutex_;
   // Guarded by mutex_.
   std::unordered_map<std::string, std::int64_t, hash, std::equal_to<>> ids_;
   std::unordered_map<std::int64_t, std::string> texts_;
+  std::string timeline_;  // of the latest promotion; empty: none was seen
 };
 
 }  // namespace fermata::engine::postgres

@@ -40,7 +40,8 @@ struct journal_parts {
 
   std::mutex mutex;
   // Guarded by mutex.
-  std::map<std::int64_t, claim_places> places;  // by worker
+  std::map<std::int64_t, claim_places> places;   // by worker
+  std::map<std::int64_t, worker_id> registered;  // by this process
   std::optional<state_folder> folder_;
   std::unique_ptr<sqlite::worker_slots> slots_;
 };

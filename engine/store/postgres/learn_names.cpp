@@ -51,7 +51,7 @@ void learn_names(server& at, const batch& what) {
   std::erase_if(names, [&](std::string_view text) { return at.names.knows(text); });
   std::erase_if(spaces, [&](std::string_view text) { return at.spaces.knows(text); });
   if (names.empty() && spaces.empty()) return;
-  at.read([&](connection& db) {
+  at.read_beside([&](connection& db) {
     at.names.learn(db, names);
     at.spaces.learn(db, spaces);
   });

@@ -64,6 +64,7 @@ absl::flat_hash_set<std::size_t> append_plain(server& at, const batch& what) {
   return at.read_beside([&](connection& db) {
     // Behind a pool the settings go with each transaction, which is one more statement anyway.
     if (!db.durable()) return absl::flat_hash_set<std::size_t>{};
+    learn_names(at, what);
     const std::int64_t asked = at.clock.boot_now();
     db.send(fence_and_time_sql, params(what.worker));
     db.send(append_sql, plain_appends(at.names, what, all));

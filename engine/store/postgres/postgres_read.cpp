@@ -122,6 +122,33 @@ absl::StatusOr<head> postgres_store::read_head(const run_id& run) const {
   });
 }
 
+std::uint32_t postgres_store::lineage() const { return parts_->at.lineage(); }
+
+absl::StatusOr<std::vector<run_place>> postgres_store::whereabouts(
+    std::int64_t worker, const std::vector<run_id>& runs) const {
+  using result = absl::StatusOr<std::vector<run_place>>;
+  return guarded<result>([&]() -> result {
+    postgres::column ids(postgres::type::uuid);
+    for (const run_id& run : runs) ids.add(run);
+    return parts_->at.read([&](connection& db) {
+      rows found = db.run(
+          "SELECT r.run, r.owner, r.epoch, h.position, h.chain FROM "
+          "(SELECT * FROM fermata.runs WHERE run = ANY($2) UNION "
+          " SELECT * FROM fermata.runs WHERE owner = $1 AND owner <> 0) r "
+          "JOIN LATERAL (SELECT e.position, e.chain FROM fermata.events e WHERE e.run = r.run "
+          "  ORDER BY e.position DESC LIMIT 1) h ON true",
+          params(worker, ids));
+      std::vector<run_place> all;
+      while (found.next())
+        all.push_back({.run = found.id<run_id>(0),
+                       .owner = found.integer(1),
+                       .epoch = static_cast<epoch_t>(found.integer(2)),
+                       .last = {static_cast<position_t>(found.integer(3)), found.hash(4)}});
+      return all;
+    });
+  });
+}
+
 absl::StatusOr<run_row> postgres_store::find_run(const run_id& run) const {
   using result = absl::StatusOr<run_row>;
   return guarded<result>([&]() -> result {

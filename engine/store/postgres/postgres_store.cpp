@@ -41,7 +41,6 @@ absl::StatusOr<batch_result> postgres_store::commit(batch&& what) {
   using result = absl::StatusOr<batch_result>;
   postgres::journal_parts& parts = *parts_;
   return guarded<result>([&]() -> result {
-    learn_names(parts.at, what);
     if (postgres::all_plain(what)) {
       const auto landed = append_plain(parts.at, what);
       for (const append& one : what.appends) parts.at.clock.stored(one.events.front().at);
@@ -60,6 +59,7 @@ absl::StatusOr<batch_result> postgres_store::commit(batch&& what) {
     claim_places after;
     std::optional<turn> last;
     batch_result answer = parts.at.write([&](transaction& in) {
+      learn_names(parts.at, what);  // each time: a server that was promoted may know less
       after = before;
       last.emplace(parts.at, in, parts.handed, what.worker);
       turn& now = *last;

@@ -218,6 +218,8 @@ absl::StatusOr<worker_row> postgres_store::register_worker(const worker_row& who
       throw;
     }
     parts.slots().keep(made.slot, made.row);
+    const std::lock_guard guard(parts.mutex);
+    parts.registered[made.row] = made.id;
     return made;
   });
 }
@@ -225,17 +227,24 @@ absl::StatusOr<worker_row> postgres_store::register_worker(const worker_row& who
 absl::Status postgres_store::renew(std::int64_t worker, std::int64_t until) {
   return guarded<absl::Status>([&]() -> absl::Status {
     journal_parts& parts = *parts_;
+    column id(type::uuid);  // a promoted server may give a number that it has lost to another
+    {
+      const std::lock_guard guard(parts.mutex);
+      if (const auto own = parts.registered.find(worker); own != parts.registered.end())
+        id.add(own->second);
+    }
     const bool known = parts.at.write([&](transaction& in) {
       // What is left of it, by this host's clock; the server adds its own.
       params given = now_of(parts);
       given.add(worker).add(until == 0 ? 0 : until - parts.at.clock.boot_now());
-      given.add(until == 0 ? 1 : 0);
+      given.add(until == 0 ? 1 : 0).add(id);
       rows done = in.run("UPDATE fermata.workers SET last_seen = " FERMATA_NOW
                          ", lease_until = CASE WHEN $4 = 0 THEN " FERMATA_NOW
                          " + $3 "
                          "WHEN EXISTS(SELECT 1 FROM fermata.runs WHERE owner = $2 UNION ALL "
                          "  SELECT 1 FROM fermata.tasks WHERE owner = $2) THEN lease_until END "
-                         "WHERE id = $2 AND NOT dead AND NOT gone",
+                         "WHERE id = $2 AND NOT dead AND NOT gone AND "
+                         "(cardinality($5::uuid[]) = 0 OR worker = ANY($5))",
                          std::move(given));
       return done.affected() != 0;
     });

@@ -132,7 +132,11 @@ void server::meet(const identity& who) {
          failure::lost);
   known_ = who;
   ++generation_;
+  ++lineage_;
   idle_.clear();
+  // What it hasn't got it may give to others: a number that was a name of ours is another's.
+  names.forget(who.timeline);
+  spaces.forget(who.timeline);
   distrust_until_ = steady_now() + limits::lease_ms * 1'000;
   if (say)
     say(fmt::format(
@@ -142,8 +146,13 @@ void server::meet(const identity& who) {
 
 std::unique_ptr<connection> server::connect() {
   const std::lock_guard one_at_a_time(connecting_);
-  auto made = std::make_unique<connection>(where);
-  meet(made->server());
+  auto made = std::make_unique<connection>(where, first_host_);
+  try {
+    meet(made->server());
+  } catch (const store_failure&) {
+    ++first_host_;  // libpq is content with the first that answers: next time with another
+    throw;
+  }
   return made;
 }
 

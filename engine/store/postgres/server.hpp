@@ -89,6 +89,10 @@ class server {
   /// believed to have ended.
   identity known() const;
   bool leases_count();
+  /// Rises with each promotion that was seen.
+  std::uint32_t lineage() const noexcept { return lineage_; }
+  /// A connection of its own, to whom may be written to: for who listens.
+  std::unique_ptr<connection> connect();
   /// When a ready mark is put: marks of one moment keep their order.
   std::int64_t next_mark(time_us now);
 
@@ -136,7 +140,6 @@ class server {
   };
 
   lease take(attempts& again);
-  std::unique_ptr<connection> connect();
   void give_back(std::unique_ptr<connection> back, std::uint64_t generation);
   /// True: the transaction is committed. False: nothing of it is there, try again. Throws when neither
   /// is known, or when it is no use.
@@ -169,9 +172,12 @@ class server {
   const std::int64_t patience_us_;
   const bool read_only_;  // a replica will do
   std::atomic<std::int64_t> last_mark_ = 0;
+  std::atomic<std::uint32_t> lineage_ = 0;
   mutable std::mutex mutex_;
   few readers_;
   std::mutex connecting_;  // one at a time: a server that comes back isn't stormed
+  // Guarded by connecting_.
+  std::size_t first_host_ = 0;  // of several in the address
   // Guarded by mutex_.
   std::vector<std::unique_ptr<connection>> idle_;
   std::uint64_t generation_ = 0;  // of the timeline: older connections are dropped

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <memory>
 #include <optional>
 
 namespace fermata::engine::postgres {
@@ -112,7 +113,8 @@ void wake_line::run() {
   bool said = false;
   while (!stopping()) {
     try {
-      connection on(server_.where);
+      const std::unique_ptr<connection> made = server_.connect();
+      connection& on = *made;
       if (on.server().pooled) {
         if (!std::exchange(said, true) && server_.say)
           server_.say(fmt::format(

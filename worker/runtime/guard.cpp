@@ -88,20 +88,31 @@ bool session::vouches() {
 void session::renew() {
   const bool owns = loop_->owned() > 0 || loop_->held() > 0;
   std::int64_t held = host_->lease_until.load();
-  if (!owns && held == INT64_MAX) return;
+  // A server that was promoted may not know this worker, which would then claim in vain.
+  const std::uint32_t lineage = store_.lineage();
+  const bool promoted = lineage != lineage_;
+  if (!owns && held == INT64_MAX && !promoted) return;
   const std::int64_t boot = store_.boot_now();
-  if (owns && renewed_ != 0 && boot - renewed_ < engine::limits::renew_ms * 1000) return;
+  if (!promoted && owns && renewed_ != 0 && boot - renewed_ < engine::limits::renew_ms * 1000)
+    return;
   const absl::Status done =
       store_.renew(me_.row, owns ? boot + engine::limits::lease_ms * 1000 : 0);
   if (absl::IsNotFound(done)) {
     log(level::error,
-        "this worker was silent for a lease and its runs were taken; it goes on under "
-        "a new id [FER-3002]");
+        store_.lineage() != lineage_  // also since we asked
+            ? "the promoted server doesn't know this worker, or its runs were taken; it goes on "
+              "under a new id [FER-3002]"
+            : "this worker was silent for a lease and its runs were taken; it goes on under "
+              "a new id [FER-3002]");
     host_->lease_until = 0;
     dead_ = true;
     return host_->wake();
   }
   if (!done.ok()) return complain(done);
+  if (promoted) {
+    if (const absl::Status told = put_serving(); !told.ok()) return complain(told);
+    lineage_ = lineage;
+  }
   renewed_ = owns ? boot : 0;
   if (owns) {
     leased(boot);

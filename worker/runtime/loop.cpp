@@ -21,6 +21,7 @@ run_loop::run_loop(detail::journal_impl& journal, std::shared_ptr<attempt_host> 
       options_(std::move(options)),
       outside_(outside),
       has_queues_(store_.keeps_tasks()),
+      lineage_(journal.store().lineage()),
       mail_(std::make_shared<mailbox<mail>>()) {
   lanes_.push_back({.places = options_.concurrency});
   for (const std::string& queue : options_.queues) {
@@ -101,6 +102,7 @@ std::int64_t run_loop::turn() {
     now_ = store_.now();
     moved = read_mail();
     send_again();
+    compare_with_journal();
     give_back();
     check_deadlines();
     moved = advance_dirty() || moved;

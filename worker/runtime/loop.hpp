@@ -172,9 +172,10 @@ class run_loop final : public detail::local_worker {
     engine::head head;
     bool owned = false;
     bool appending = false;
-    bool dirty = false;                                     // in dirty_
-    bool queued = false;                                    // in to_append_
-    std::unique_ptr<outbox> out;                            // none: nothing is to be written
+    bool refused = false;         // its append was, by a journal that it wasn't compared with yet
+    bool dirty = false;           // in dirty_
+    bool queued = false;          // in to_append_
+    std::unique_ptr<outbox> out;  // none: nothing is to be written
     std::unique_ptr<sent_append> sent;                      // none: no append is under way
     engine::attention attention = engine::attention::none;  // to be written, with `report`
     std::string report;
@@ -237,6 +238,12 @@ class run_loop final : public detail::local_worker {
   void let_go(const engine::run_id& run);
   void give_back();
   void mark(active& run);
+
+  // loop_lineage.cpp
+  void compare_with_journal();
+  bool say_what_is_lost(const active& run, engine::position_t there);
+  void say_had_it(const engine::run_id& run, engine::position_t there);
+  bool must_compare() const { return store_.lineage() != lineage_; }
 
   // loop_runs.cpp
   void adopt(engine::claimed&& found);
@@ -350,6 +357,7 @@ class run_loop final : public detail::local_worker {
   std::int64_t give_back_at_ = 0;
   bool more_ready_ = false;
   bool children_to_close_ = false;
+  std::uint32_t lineage_ = 0;  // of the journal, as far as the runs here were compared with it
   std::int64_t check_at_ = INT64_MAX;  // steady: the first deadline of an attempt, or grace time
   std::int64_t next_look_ = 0;         // steady: timers, delayed starts, the slow poll
   engine::time_us now_ = 0;

@@ -257,7 +257,7 @@ void run_loop::submit(commit_answer&& made) {
 /// Whether so many appends may be sent now. While the writer has a batch, another may wait for it, so
 /// that it needn't wait for the loop; a small one would only make the commits smaller.
 bool run_loop::worth_a_batch(std::size_t at_least) const {
-  if (!again_.empty() || batches_under_way_ >= 2) return false;
+  if (!again_.empty() || must_compare() || batches_under_way_ >= 2) return false;
   if (batches_under_way_ == 1)
     at_least = std::max({at_least, inline_appends * 2, owned_.load() / 3});
   return to_append_.size() >= at_least;

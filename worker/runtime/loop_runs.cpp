@@ -76,6 +76,12 @@ void run_loop::adopt(engine::claimed&& found) {
   auto known = runs_.find(found.run.run);
   if (known != runs_.end() && known->second->owned && known->second->appending)
     return feed(*known->second, found);  // the answer comes; its head is the newer one
+  const bool owned_here = known != runs_.end() && known->second->owned;
+  if (known != runs_.end() && known->second->live &&
+      found.head.position < known->second->head.position)
+    say_what_is_lost(*known->second, found.head.position);
+  else if (found.mine_before && !owned_here && must_compare())
+    say_had_it(found.run.run, found.head.position);
   active& run = place_for(found.run);
   const bool same =
       run.live && run.head.position == found.head.position && run.head.hash == found.head.hash;

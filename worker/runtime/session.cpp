@@ -76,7 +76,8 @@ void session::enter_store(const worker_options& options) {
       log(level::warning, fmt::format("no black box, crashes won't be attributed: {}", why.what()));
     }
   }
-  put_serving();
+  detail::raise(put_serving());
+  lineage_ = store_.lineage();
   host_ = std::make_shared<attempt_host>(
       attempt_host::parts{.serves = serves_,
                           .store = journal_.shared_store(),
@@ -100,7 +101,7 @@ void session::enter_store(const worker_options& options) {
   loop_ = std::make_unique<run_loop>(journal_, host_, me_.row, std::move(how), *this);
 }
 
-void session::put_serving() {
+absl::Status session::put_serving() {
   std::vector<engine::serving_row> rows;
   auto add = [&](const char* kind, const auto& entry) {
     engine::serving_row row;
@@ -115,7 +116,7 @@ void session::put_serving() {
   };
   for (const auto& [name, entry] : serves_->workflows()) add("workflow", entry);
   for (const auto& [name, entry] : serves_->steps()) add("step", entry);
-  detail::raise(store_.put_serving(me_.row, rows));
+  return store_.put_serving(me_.row, rows);
 }
 
 std::string session::box_path(int slot) const {

@@ -38,7 +38,7 @@ class session final : public loop_outside {
 
  private:
   void enter_store(const worker_options& options);
-  void put_serving();
+  absl::Status put_serving();
   void sleep_until(std::int64_t steady_us) noexcept;
   void drain();
   // guard.cpp
@@ -75,6 +75,7 @@ class session final : public loop_outside {
 
   // Touched only by the guard's thread.
   std::int64_t renewed_ = 0;       // boot time
+  std::uint32_t lineage_ = 0;      // of the journal that is known to know this worker
   std::int64_t look_next_ = 0;     // steady
   std::uint64_t advanced_ = 0;     // of the loop, when it was looked at last
   std::int64_t vouched_ = 0;       // steady

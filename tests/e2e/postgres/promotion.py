@@ -17,7 +17,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from fleet import Fleet, carry_out  # noqa: E402
-from server import Server  # noqa: E402
+from server import Server, free_port  # noqa: E402
 
 
 class Pair:
@@ -43,6 +43,8 @@ class Pair:
         """From here on the replica gets nothing, as when its network is gone."""
         self.replica.set("primary_conninfo", "''")
         self.fleet.until(lambda: self.follows(""), "the replica is cut off")
+        self.fleet.until(lambda: self.replica.sql(
+            "SELECT pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn()") == "t", "it has read all")
 
     def fail_over(self):
         self.primary.kill()
@@ -86,6 +88,12 @@ def acknowledged(fleet):
             if words[0] == "acked"}
 
 
+def owners(server):
+    """run → its worker's number, 0 for nobody."""
+    rows = server.sql("SELECT fermata.run_text(run), owner FROM fermata.runs")
+    return {run: int(owner) for run, owner in (row.split("|") for row in rows.splitlines())}
+
+
 def ends(server):
     """run → the position of its last event."""
     rows = server.sql("SELECT run, max(position) FROM fermata_events GROUP BY run")
@@ -93,40 +101,57 @@ def ends(server):
 
 
 def an_asynchronous_replica_that_lags_loses_commits_and_that_is_found(at):
-    # The first runs of the mix are begun before, the others' names are new after the cut.
     fleet = at.fleet.hire_all(at.asked.workers)
     count = at.asked.runs // 5
-    feeding = fleet.feed(0, count)
-    fleet.until(lambda: len(lines(fleet.answers)) > at.asked.runs // 3, "starts are acknowledged")
+    feeding = fleet.feed(0, count // 2)
+    fleet.until(lambda: len(lines(fleet.answers)) > at.asked.runs // 4, "starts are acknowledged")
     at.cut_off()
-    fleet("start", "steps", '{"number":0,"size":1}', "--key", "in-a-queue", "--queue", "lost-queue")
-    assert feeding.wait(timeout=150) == 0, "a client gave up"
-    seen = ends(at.primary)
+    assert feeding.wait() == 0, "a client gave up"
+    # What is left won't know this worker, nor the name of its build.
+    late = fleet.hire(environment={"FERMATA_BUILD": "late"})
+    assert fleet.feed(count // 2, count - count // 2).wait() == 0, "a client gave up"
+    fleet.until(lambda: fleet.serves(late), "a worker starts")
+    seen, there, owned = ends(at.primary), ends(at.replica), owners(at.replica)
     at.fail_over()
-    there = ends(at.replica)
     lost = {call: run for call, run in acknowledged(fleet).items() if run not in there}
     shorter = {run for run in there if there[run] < seen.get(run, 0)}
     print(f"{len(lost)} acknowledged starts are lost, {len(shorter)} runs are shorter than they were; "
           f"of {sum(seen.values())} events {sum(there.values())} are left", flush=True)
     assert lost and shorter, "nothing was lost, so nothing was tested"
 
-    # Workers find what they know, and say so: no run is shorter without a sentence, and what they say is
-    # so.
-    fleet.until(lambda: shorter <= said_lost(fleet).keys(), "every shorter run is named", 30)
-    for run, (left, knew) in said_lost(fleet).items():
-        assert left == there.get(run, 0) and knew <= seen[run], \
-            f"{run}: {left} of {knew} was said, {there.get(run, 0)} of {seen[run]} is so"
+    # Workers find what they know, and say so. They know nothing of runs that they had ended, and that were
+    # nobody's before.
+    unnamed = {run for run in shorter if owned[run]}
+    fleet.until(lambda: not unnamed - said_lost(fleet).keys(), f"those that somebody had are named: "
+                f"{unnamed}", 10)
 
     # Clients make their calls again, and everything ends, with a fleet that never rests.
     fleet.answers.rename(fleet.home / "answers-before")
     begun = time.monotonic()
     assert fleet.feed(0, count).wait(timeout=150) == 0, "a client gave up"
     fleet.all_ended(60)
-    print(f"{len(said_lost(fleet))} runs were named by workers; all ended "
+    fleet.until(lambda: "doesn't know this worker" in fleet.heard(late), "it is made known", 30)
+    said = said_lost(fleet)
+    print(f"workers named {len(said)} runs, {len(shorter & said.keys())} of the {len(shorter)} that "
+          f"are shorter; of clients' acks {len(lost)} are gone; all ended "
           f"{time.monotonic() - begun:.1f} s after the calls were made again", flush=True)
-    assert fleet.dismiss() == [0] * at.asked.workers
+    assert fleet.dismiss() == [0] * (at.asked.workers + 1)
+    assert at.replica.sql(NAMELESS) == "0|0", "names of the lost time are in use"
+    at.primary.port = free_port()
+    was = ends(at.primary.start())  # with what was written after we looked
+    for run, (left, knew) in said.items():
+        # Others may have gone on from where it was cut off.
+        assert there.get(run, 0) <= left <= knew <= was[run], \
+            f"{run}: {left} of {knew} was said, {there.get(run, 0)} of {was[run]} is so"
     forget_lost_attempts(fleet, set(ends(at.replica)))
     fleet.all_is_well(count)
+
+
+NAMELESS = """
+    SELECT (SELECT count(*) FROM fermata.runs WHERE build <> 0 AND build NOT IN
+             (SELECT id FROM fermata.names)),
+           (SELECT count(*) FROM fermata.events WHERE name <> 0 AND name NOT IN
+             (SELECT id FROM fermata.names))"""
 
 
 def said_lost(fleet):
@@ -134,6 +159,9 @@ def said_lost(fleet):
     found = {run: (int(left), int(knew)) for run, left, knew in re.findall(
         r"run (run_\w+): the journal of the promoted server ends at position (\d+), and this worker "
         r"had seen position (\d+)", fleet.heard())}
+    for run, knew in re.findall(r"run (run_\w+): the journal of the promoted server has another event at "
+                                r"position (\d+)", fleet.heard()):
+        found.setdefault(run, (int(knew), int(knew)))
     for run, left in re.findall(r"run (run_\w+): this worker had ended or parked it, and the journal "
                                 r"of the promoted server has it at work at position (\d+)",
                                 fleet.heard()):

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// After a promotion: what is remembered here is compared with what the journal has.
+#include "engine/limits.hpp"
+#include "engine/store/status.hpp"
+#include "worker/runtime/loop.hpp"
+
+#include <absl/container/flat_hash_set.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace fermata::runtime {
+
+/// A replica that was promoted may lack what its primary had acknowledged. A run whose journal is
+/// another than its frame here has seen is let go, and whoever claims it starts from what is there; one
+/// that the journal has as ours, and that had ended or parked here, is given back. Nothing is written
+/// before: a frame must not go on with a history that isn't there.
+void run_loop::compare_with_journal() {
+  const std::uint32_t lineage = store_.lineage();
+  if (lineage == lineage_ || batches_under_way_ != 0 || !again_.empty()) return;
+  std::vector<engine::run_id> here;
+  for (const auto& [id, run] : runs_)
+    if (run->owned || run->live) here.push_back(id);
+  const auto found = store_.whereabouts(worker_, here);
+  if (!found.ok()) {
+    outside_.log(
+        level::warning,
+        fmt::format("runs can't be compared with the journal of the promoted server, work "
+                    "waits: {} [{}]",
+                    std::string(found.status().message()), engine::fer_code_of(found.status())));
+    next_look_ = std::min(next_look_,
+                          journal_.time().steady_now_us() + engine::limits::store_retry_ms * 1000);
+    return;
+  }
+  lineage_ = lineage;
+  absl::flat_hash_set<engine::run_id, std::hash<engine::run_id>> named;
+  absl::flat_hash_map<engine::run_id, const engine::run_place*, std::hash<engine::run_id>> there;
+  for (const engine::run_place& place : *found) there[place.run] = &place;
+  for (const engine::run_id& id : here) {
+    active& run = *runs_.at(id);
+    const auto at = there.find(id);
+    const engine::run_place place = at == there.end() ? engine::run_place{} : *at->second;
+    const bool same = place.last.position == run.head.position && place.last.hash == run.head.hash;
+    const bool ours = place.owner == worker_ && place.epoch == run.row.epoch;
+    if (same && !run.refused && (ours || !run.owned)) continue;
+    if (say_what_is_lost(run, place.last.position)) named.insert(id);
+    if (run.owned)
+      let_go(id);
+    else
+      forget(id);
+  }
+  for (const engine::run_place& place : *found) {
+    const auto known = runs_.find(place.run);
+    if (place.owner != worker_ || (known != runs_.end() && known->second->owned)) continue;
+    if (!named.contains(place.run)) say_had_it(place.run, place.last.position);
+    let_go(place.run);
+  }
+  poked_ = true;
+}
+
+/// False: nothing that was seen here is missing there.
+bool run_loop::say_what_is_lost(const active& run, engine::position_t there) {
+  const engine::position_t seen = run.head.position;
+  if (there < seen) {
+    outside_.log(level::error,
+                 fmt::format("run {}: the journal of the promoted server ends at position {}, and "
+                             "this worker had seen position {}: what came between is lost, {}",
+                             run.row.run.text(), there, seen,
+                             there == 0 ? "with its start" : "it goes on from there"));
+    return true;
+  }
+  // Others may have gone on with it: with what was seen here, or without.
+  const auto same_place = store_.read_events(run.row.run, seen, 1);
+  if (same_place.ok() && !same_place->empty() && same_place->front().chain == run.head.hash) {
+    if (run.owned)
+      outside_.log(
+          level::warning,
+          fmt::format("run {}: another owner has gone on, this one lets go", run.row.run.text()));
+    return false;
+  }
+  outside_.log(
+      level::error,
+      fmt::format("run {}: the journal of the promoted server has another event at "
+                  "position {} than this worker had seen: what it had seen is lost, others "
+                  "have gone on",
+                  run.row.run.text(), seen));
+  return true;
+}
+
+void run_loop::say_had_it(const engine::run_id& run, engine::position_t there) {
+  outside_.log(level::error,
+               fmt::format("run {}: this worker had ended or parked it, and the journal of the "
+                           "promoted server has it at work at position {}: what came then is lost, "
+                           "it goes on from there",
+                           run.text(), there));
+}
+
+}  // namespace fermata::runtime

@@ -401,6 +401,31 @@ TEST_CASE("a copy continues its chain: unowned, ready, and the key names it") {
   CHECK(scene.send(scene.signal(first.chain)).run == copy.run);
 }
 
+TEST_CASE(
+    "a chain whose runs have all ended stands for its last one, however their ids are ordered") {
+  scene scene;
+  const worker_row me = scene.join();
+  const start_request first = scene.request();
+  writer run(scene, scene.begin(me, first));
+  CHECK(run.end(event_kind::run_failed) == landing::landed);
+  run_id last = first.run;
+  for (int again = 0; again < 8; ++again) {  // time stands still: their ids are in no order
+    start_request copy = scene.request();
+    copy.chain = first.chain;
+    copy.origin = first.run;
+    copy.previous_run = last;
+    run_changes changes;
+    changes.state = run_state::running;
+    CHECK(scene.journal->begin_copy(copy, {scene.first_event(copy)}, changes).ok());
+    last = copy.run;
+    const auto taken = scene.claim(me);
+    REQUIRE(taken.size() == 1);
+    writer retried(scene, taken[0]);
+    CHECK(retried.end(event_kind::run_failed) == landing::landed);
+    CHECK(scene.journal->find_chain(first.chain)->run == last);
+  }
+}
+
 TEST_CASE("at most one run of a chain is open") {
   scene scene;
   const start_request first = scene.request();

@@ -42,7 +42,7 @@ constexpr const char* run_of_chain_sql =
     "SELECT " FERMATA_RUN_COLUMNS
     " FROM (SELECT * FROM fermata.runs WHERE run = $1 AND chain IS NULL "
     "UNION ALL SELECT * FROM fermata.runs WHERE chain = $1) r "
-    "ORDER BY r.state < 3 DESC, r.started DESC, r.run DESC LIMIT 1";
+    "ORDER BY r.state < 3 DESC, r.next_run IS NULL DESC, r.started DESC, r.run DESC LIMIT 1";
 constexpr const char* known_sql =
     "SELECT 1 FROM fermata.runs WHERE run = $1 "
     "UNION ALL SELECT 2 FROM fermata.start_requests WHERE run = $1";

@@ -50,7 +50,9 @@ class sweep_times {
  public:
   bool due(std::int64_t now) const { return now - last_ >= every_us || last_ == 0; }
   bool allowed(std::int64_t now) const { return last_ == 0 || now >= allowed_at(); }
-  std::int64_t allowed_at() const { return last_ + 19 * cost_; }
+  /// At the latest when it is due anyway: after one look that was held up, by a server that was
+  /// promoted, say, who asks when to look next must not hear "in half a minute".
+  std::int64_t allowed_at() const { return last_ + std::min(19 * cost_, every_us); }
   void swept(std::int64_t began, std::int64_t ended) {
     last_ = ended;
     cost_ = ended - began;

@@ -18,9 +18,6 @@ namespace fermata::engine::postgres {
   "$8::int8[], $9::int8[], $10::int8[], $11::int8[], $12::int8[], $13::int8[], $14::text[], "   \
   "$15::bytea[], $16::bytea[], $17::bytea[], $18::bytea[], $19::bytea[], $20::bytea[])"
 
-const char* const event_names = FERMATA_EVENT_NAMES;
-const char* const event_rows = FERMATA_EVENT_ROWS;
-
 void event_columns::add(const interner& names, const run_id& run, const encoded_event& what) {
   run_.add(run);
   position_.add(static_cast<std::int64_t>(what.position));

@@ -22,7 +22,7 @@ class event_columns {
   void add(const interner& names, const run_id& run, const encoded_event& what);
   bool empty() const noexcept { return run_.empty(); }
   std::size_t size() const noexcept { return run_.size(); }
-  /// $1 … of an INSERT that reads them from `event_rows`.
+  /// $1 … of the INSERT in writes.cpp.
   params to_params() const;
 
  private:
@@ -175,9 +175,5 @@ class writes {
   } messages_;
   column consumed_chain_{type::uuid}, consumed_seq_{type::int8};
 };
-
-/// `unnest(…) AS e(…)` of event_columns::to_params; the columns, in the table's order.
-extern const char* const event_rows;
-extern const char* const event_names;
 
 }  // namespace fermata::engine::postgres

@@ -25,7 +25,7 @@ template <class Work>
 auto translated(Work&& work) {
   try {
     return std::forward<Work>(work)();
-  } catch (const engine::sqlite::store_failure& failed) {
+  } catch (const engine::store_failure& failed) {
     detail::raise(failed.status);
     throw;
   }

@@ -210,6 +210,15 @@ run_row row_of_start(const start_request& request, const event& start) {
   return row;
 }
 
+run_row row_of_request(const start_request& request) {
+  run_row row = row_of_start(request, event{});
+  row.started = 0;
+  row.epoch = 0;
+  row.state = run_state::waiting_to_start;
+  row.updated = request.requested;
+  return row;
+}
+
 void merge_changes(run_changes& changes, const run_changes& more) {
   if (more.state) changes.state = more.state;
   if (more.ended) changes.ended = more.ended;

@@ -18,6 +18,9 @@ event make_start_event(const start_request& request, time_us now, epoch_t epoch,
 /// The run's row as event 1 makes it.
 run_row row_of_start(const start_request& request, const event& start);
 
+/// How a start request looks among runs.
+run_row row_of_request(const start_request& request);
+
 /// Merges `more` into `changes`, later wins.
 void merge_changes(run_changes& changes, const run_changes& more);
 

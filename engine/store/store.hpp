@@ -181,20 +181,12 @@ class store {
   virtual absl::StatusOr<std::vector<serving_row>> serving() const = 0;
   virtual absl::StatusOr<std::optional<heartbeat_row>> heartbeat(
       const run_id& run, std::string_view operation) const = 0;
-  /// Whether steps on queues of their own can be kept; where not, a run that calls one is blocked.
-  virtual bool keeps_tasks() const noexcept { return false; }
   /// Of a run, by operation.
-  virtual absl::StatusOr<std::vector<task_row>> tasks(const run_id&) const {
-    return std::vector<task_row>{};
-  }
+  virtual absl::StatusOr<std::vector<task_row>> tasks(const run_id& run) const = 0;
   /// That this worker, dead or alive, holds.
-  virtual absl::StatusOr<std::vector<task_row>> held_tasks(std::int64_t) const {
-    return std::vector<task_row>{};
-  }
+  virtual absl::StatusOr<std::vector<task_row>> held_tasks(std::int64_t worker) const = 0;
   /// What there is, by queue and step.
-  virtual absl::StatusOr<std::vector<queued_step>> queued_steps(std::string_view) const {
-    return std::vector<queued_step>{};
-  }
+  virtual absl::StatusOr<std::vector<queued_step>> queued_steps(std::string_view space) const = 0;
   virtual absl::StatusOr<std::vector<log_line>> logs(const run_id& run,
                                                      std::size_t at_most) const = 0;
   virtual absl::StatusOr<store_counts> counts(std::string_view space) const = 0;

@@ -18,8 +18,6 @@ struct other_process {
 
 }  // namespace
 
-TEST_CASE("a store keeps tasks, and says so") { CHECK(remote().scene.journal->keeps_tasks()); }
-
 TEST_CASE("a task keeps all that it carries") {
   remote r;
   const worker_row gpu = r.scene.join();

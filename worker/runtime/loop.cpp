@@ -20,7 +20,6 @@ run_loop::run_loop(detail::journal_impl& journal, std::shared_ptr<attempt_host> 
       worker_(worker_row),
       options_(std::move(options)),
       outside_(outside),
-      has_queues_(store_.keeps_tasks()),
       lineage_(journal.store().lineage()),
       mail_(std::make_shared<mailbox<mail>>()) {
   lanes_.push_back({.places = options_.concurrency});

@@ -326,7 +326,6 @@ class run_loop final : public detail::local_worker {
   const std::int64_t worker_;
   const loop_options options_;
   loop_outside& outside_;
-  const bool has_queues_;  // the store keeps steps on queues of their own
 
   // Touched only on the loop's thread.
   absl::flat_hash_map<engine::run_id, std::unique_ptr<active>, std::hash<engine::run_id>> runs_;

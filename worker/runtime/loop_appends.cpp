@@ -291,7 +291,6 @@ std::optional<engine::claim_request> run_loop::claim_request_now() {
   want.build = options_.build;
   want.own_build_only = options_.own_build_only;
   want.now = now_;
-  if (!has_queues_) return want;
   want.rooms = rooms();
   want.steps = serves_.step_names();
   want.holds = holds();

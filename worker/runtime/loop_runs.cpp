@@ -293,15 +293,6 @@ void run_loop::advance(active& run) {
     check_by(run.grace_until =
                  journal_.time().steady_now_us() + engine::limits::end_grace_ms * 1000);
   gather(run);
-  if (!has_queues_ && run.out)
-    for (const engine::produced& p : run.out->events)
-      if (p.task)
-        return block(
-            run, engine::attention::blocked,
-            fmt::format("run {}: step '{}' is called on queue '{}', and this kind of journal "
-                        "keeps no steps on queues yet [{}]",
-                        run.row.run.text(), p.task->step, p.task->queue,
-                        codes::not_in_this_version.code));
   if (run.out || !run.to_commit.empty() || can_park(run)) want_append(run);
 }
 

@@ -115,7 +115,6 @@ class store_decorator : public engine::store {
       const id& run, std::string_view operation) const override {
     return inner_->heartbeat(run, operation);
   }
-  bool keeps_tasks() const noexcept override { return inner_->keeps_tasks(); }
   or_status<std::vector<engine::task_row>> tasks(const id& run) const override {
     return inner_->tasks(run);
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/store/memory/memory_store.hpp"
 #include "engine/store/memory/world.hpp"
+#include "engine/store/projection.hpp"
 
 #include <algorithm>
 #include <cctype>
@@ -44,7 +45,7 @@ void newest_first(const tables& data, const std::function<bool(const run_row&)>&
     const bool take_run =
         request == data.requests.rend() || (run != data.runs.rend() && request->first < run->first);
     const bool go_on =
-        take_run ? visit((run++)->second.row) : visit(memory::row_of_request((request++)->second));
+        take_run ? visit((run++)->second.row) : visit(row_of_request((request++)->second));
     if (!go_on) return;
   }
 }

@@ -64,7 +64,6 @@ class memory_store final : public store {
   absl::StatusOr<std::vector<serving_row>> serving() const override;
   absl::StatusOr<std::optional<heartbeat_row>> heartbeat(const run_id& run,
                                                          std::string_view operation) const override;
-  bool keeps_tasks() const noexcept override { return true; }
   absl::StatusOr<std::vector<task_row>> tasks(const run_id& run) const override;
   absl::StatusOr<std::vector<task_row>> held_tasks(std::int64_t worker) const override;
   absl::StatusOr<std::vector<queued_step>> queued_steps(std::string_view space) const override;

@@ -198,15 +198,6 @@ bool tables::remove_task(run_record& run, const std::string& operation) {
   return true;
 }
 
-run_row row_of_request(const start_request& request) {
-  run_row row = row_of_start(request, event{});
-  row.started = 0;
-  row.epoch = 0;
-  row.state = run_state::waiting_to_start;
-  row.updated = request.requested;
-  return row;
-}
-
 bool by_due(const timer_row& left, const timer_row& right) {
   return std::tie(left.due, left.operation) < std::tie(right.due, right.operation);
 }

@@ -138,9 +138,6 @@ class tables {
   bool woke = false;   // something concerns others
 };
 
-/// How a start request looks in lists.
-run_row row_of_request(const start_request& request);
-
 /// Order of due times, then of operations.
 bool by_due(const timer_row& left, const timer_row& right);
 

@@ -234,7 +234,7 @@ std::vector<rows> connection::finish() {
   std::vector<rows> answers;
   if (queue_.empty()) return answers;
   if (PQpipelineSync(db_.get()) != 1) broken("a round trip");
-  std::optional<store_failure> failed;
+  std::optional<server_failure> failed;
   for (const queued& next : std::exchange(queue_, {})) {
     bool answered = false;
     while (PGresult* one = PQgetResult(db_.get())) {
@@ -254,7 +254,7 @@ std::vector<rows> connection::finish() {
       if (failed || status == PGRES_PIPELINE_ABORTED) continue;
       try {
         fail(db_.get(), one, next.what->text);
-      } catch (const store_failure& why) {
+      } catch (const server_failure& why) {
         failed = why;
       }
     }

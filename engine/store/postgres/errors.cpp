@@ -76,7 +76,7 @@ void fail(pg_conn* db, const pg_result* result, std::string_view what) {
 
 void fail(absl::StatusCode code, std::string_view fer_code, std::string_view sentence,
           failure how) {
-  throw store_failure{coded(code, fer_code, sentence), how};
+  throw server_failure{coded(code, fer_code, sentence), how};
 }
 
 }  // namespace fermata::engine::postgres

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "engine/store/failure.hpp"
+
 #include <absl/status/status.h>
 
-#include <string>
 #include <string_view>
 #include <utility>
 
@@ -20,29 +21,19 @@ enum class failure {
   lost,     // the connection is gone, or its server mayn't write any more
 };
 
-/// How a failed statement leaves the depths of this folder. It never crosses the contract: every
-/// method of the store catches it and answers its status.
-struct store_failure {
-  absl::Status status;
-  failure how = failure::refused;
+/// A failed statement: also, what it means.
+struct server_failure : store_failure {
+  server_failure(absl::Status told, failure meaning)
+      : store_failure{std::move(told)}, how(meaning) {}
+  failure how;
 };
 
 /// What the server's SQLSTATE (PostgreSQL documentation, appendix A) means to us.
 failure failure_of(std::string_view sqlstate);
 
-/// Throws `store_failure` for a result that isn't one, or for a connection that broke.
+/// Throws `server_failure` for a result that isn't one, or for a connection that broke.
 [[noreturn]] void fail(pg_conn* db, const pg_result* result, std::string_view what);
 [[noreturn]] void fail(absl::StatusCode code, std::string_view fer_code, std::string_view sentence,
                        failure how = failure::refused);
-
-/// Runs `work` and turns a thrown failure into the status of the result.
-template <class Result, class Work>
-Result guarded(Work&& work) {
-  try {
-    return std::forward<Work>(work)();
-  } catch (const store_failure& failed) {
-    return failed.status;
-  }
-}
 
 }  // namespace fermata::engine::postgres

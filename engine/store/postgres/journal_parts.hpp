@@ -7,8 +7,8 @@
 #include "engine/store/postgres/state_folder.hpp"
 #include "engine/store/postgres/turn.hpp"
 #include "engine/store/postgres/wake_line.hpp"
-#include "engine/store/sqlite/slots.hpp"
-#include "engine/store/sqlite/suspend.hpp"
+#include "engine/store/host/slots.hpp"
+#include "engine/store/host/suspend.hpp"
 
 #include <map>
 #include <memory>
@@ -25,10 +25,10 @@ struct journal_parts {
   server at;
   wake_line wake;
   handed_timers handed;
-  sqlite::suspend_watch suspends;
+  host::suspend_watch suspends;
 
   /// Locks of this host's workers; made when the first one registers or looks.
-  sqlite::worker_slots& slots();
+  host::worker_slots& slots();
   const state_folder& folder();
 
   /// Others hear of what a transaction left behind.
@@ -43,7 +43,7 @@ struct journal_parts {
   std::map<std::int64_t, claim_places> places;   // by worker
   std::map<std::int64_t, worker_id> registered;  // by this process
   std::optional<state_folder> folder_;
-  std::unique_ptr<sqlite::worker_slots> slots_;
+  std::unique_ptr<host::worker_slots> slots_;
 };
 
 }  // namespace fermata::engine::postgres

@@ -13,7 +13,6 @@
 namespace fermata::engine {
 
 using postgres::connection;
-using postgres::guarded;
 using postgres::params;
 using postgres::rows;
 

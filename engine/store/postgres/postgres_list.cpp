@@ -15,7 +15,6 @@ namespace {
 
 using postgres::connection;
 using postgres::dictionary;
-using postgres::guarded;
 using postgres::params;
 using postgres::rows;
 
@@ -114,7 +113,7 @@ std::vector<run_row> requests_in(const dictionary& in, filter what, std::size_t 
                   what.where, at_most),
       std::move(what.values));
   std::vector<run_row> all;
-  while (found.next()) all.push_back(postgres::row_of_request(read_request(in, found)));
+  while (found.next()) all.push_back(row_of_request(read_request(in, found)));
   return all;
 }
 

@@ -153,7 +153,7 @@ absl::Status answer_query(PGconn* db, const std::string& sql,
 absl::Status postgres_store::query(
     std::string_view sql, payloads shown,
     const std::function<bool(const std::vector<sql_value>&)>& row) const {
-  return postgres::guarded<absl::Status>([&]() -> absl::Status {
+  return guarded<absl::Status>([&]() -> absl::Status {
     if (shown == payloads::hidden)
       if (const std::string word = word_of_payloads(sql); !word.empty()) return not_shown(word);
     // A connection of its own: a long answer must not keep one of the pool.

@@ -15,7 +15,6 @@ namespace fermata::engine {
 namespace {
 
 using postgres::connection;
-using postgres::guarded;
 using postgres::params;
 using postgres::rows;
 
@@ -61,7 +60,7 @@ std::optional<run_row> row_of_run(const postgres::dictionary& in, const run_id& 
     rows found = in.db.run(run_sql, params(run));
     if (found.next()) return read_run(in, found);
     rows request = in.db.run(request_sql, params(run));
-    if (request.next()) return postgres::row_of_request(read_request(in, request));
+    if (request.next()) return row_of_request(read_request(in, request));
     return std::nullopt;
   });
 }
@@ -74,7 +73,7 @@ std::optional<run_row> row_of_chain(const postgres::dictionary& in, const chain_
     if (found.next()) last = read_run(in, found);
     if (last && !ended(last->state)) return last;
     rows request = in.db.run(request_of_chain_sql, params(chain));
-    if (request.next()) return postgres::row_of_request(read_request(in, request));
+    if (request.next()) return row_of_request(read_request(in, request));
     return last;
   });
 }
@@ -263,8 +262,7 @@ absl::StatusOr<std::optional<heartbeat_row>> postgres_store::heartbeat(
           .operation = std::string(operation),
           .attempt = static_cast<int>(row.integer(0)),
           .at = row.integer(1),
-          .details =
-              postgres::make_payload(row.text(2), row.integer(3), row.integer(4), row.bytes(5))});
+          .details = make_payload(row.text(2), row.integer(3), row.integer(4), row.bytes(5))});
     });
   });
 }

@@ -14,7 +14,6 @@ namespace {
 
 using postgres::column;
 using postgres::connection;
-using postgres::guarded;
 using postgres::params;
 using postgres::rows;
 using postgres::transaction;
@@ -80,7 +79,7 @@ absl::StatusOr<std::vector<run_row>> postgres_store::children_to_close(std::size
       while (runs.next()) found.push_back(read_run(parts_->names(db), runs));
       rows requests = db.run(requests_to_close_sql, params(at_most - found.size()));
       while (requests.next())
-        found.push_back(postgres::row_of_request(read_request(parts_->names(db), requests)));
+        found.push_back(row_of_request(read_request(parts_->names(db), requests)));
       return found;
     });
   });

@@ -15,7 +15,6 @@ namespace {
 
 using postgres::column;
 using postgres::connection;
-using postgres::guarded;
 using postgres::journal_parts;
 using postgres::params;
 using postgres::rows;
@@ -96,8 +95,7 @@ absl::Status postgres_store::put_heartbeat(const heartbeat_row& beat) {
       if (beat.epoch != 0 && !beat_task(*parts_, in, beat)) return false;
       params given(beat.run, std::string_view(beat.operation), beat.attempt, beat.at,
                    std::string_view(beat.details.content_type.str()),
-                   static_cast<std::int64_t>(beat.details.type),
-                   postgres::payload_flags(beat.details));
+                   static_cast<std::int64_t>(beat.details.type), payload_flags(beat.details));
       given.add_bytes(beat.details.bytes);
       in.send(
           "INSERT INTO fermata.heartbeats AS h (run, operation, attempt, at, content_type, type, "

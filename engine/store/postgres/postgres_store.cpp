@@ -11,7 +11,6 @@
 namespace fermata::engine {
 
 using postgres::claim_places;
-using postgres::guarded;
 using postgres::transaction;
 using postgres::turn;
 
@@ -23,10 +22,10 @@ const state_folder& journal_parts::folder() {
   return *folder_;
 }
 
-sqlite::worker_slots& journal_parts::slots() {
+host::worker_slots& journal_parts::slots() {
   const std::string path = folder().path + "/journal";
   const std::lock_guard guard(mutex);
-  if (!slots_) slots_ = std::make_unique<sqlite::worker_slots>(path);
+  if (!slots_) slots_ = std::make_unique<host::worker_slots>(path);
   return *slots_;
 }
 

@@ -3,8 +3,8 @@
 #include "engine/ports/make_id.hpp"
 #include "engine/store/postgres/journal_parts.hpp"
 #include "engine/store/postgres/postgres_store.hpp"
-#include "engine/store/sqlite/errors.hpp"
-#include "engine/store/sqlite/process.hpp"
+#include "engine/store/failure.hpp"
+#include "engine/store/host/process.hpp"
 #include "engine/store/status.hpp"
 #include "engine/store/tasks.hpp"
 
@@ -29,16 +29,6 @@ using postgres::type;
 
 absl::Status no_worker(std::int64_t worker, std::string_view why) {
   return coded(absl::StatusCode::kNotFound, "FER-2104", fmt::format("worker {} {}", worker, why));
-}
-
-/// As `guarded`, for what looks at the locks of this host, too.
-template <class Result, class Work>
-Result guarded(Work&& work) {
-  try {
-    return postgres::guarded<Result>(std::forward<Work>(work));
-  } catch (const sqlite::store_failure& failed) {
-    return failed.status;
-  }
 }
 
 // By the server's clock, unless a test has made the time.
@@ -119,7 +109,7 @@ bool has_died(journal_parts& parts, const stored_worker& worker) {
   if (worker.row.dead) return true;
   if (worker.folder == parts.folder().id) {
     // One of this host: its lock tells.
-    if (worker.row.boot_id != sqlite::boot_id()) return true;
+    if (worker.row.boot_id != host::boot_id()) return true;
     if (parts.slots().abandoned(worker.row.slot)) return true;
   }
   return worker.lease_over && parts.at.leases_count() &&
@@ -193,7 +183,7 @@ absl::StatusOr<worker_row> postgres_store::register_worker(const worker_row& who
     worker_row made = who;
     made.slot = parts.slots().take(used);
     if (made.id.empty()) made.id = new_worker_id(*parts.at.time, *parts.at.chance);
-    made.boot_id = sqlite::boot_id();
+    made.boot_id = host::boot_id();
     if (made.pid == 0) made.pid = getpid();
     if (made.started == 0) made.started = parts.at.clock.now();
     made.dead = made.gone = false;
@@ -316,9 +306,7 @@ absl::StatusOr<std::vector<run_id>> postgres_store::release_dead(std::int64_t wo
 bool postgres_store::somebody_died(std::int64_t me) {
   try {
     return parts_->slots().any_abandoned(me);
-  } catch (const postgres::store_failure&) {
-    return false;
-  } catch (const sqlite::store_failure&) {
+  } catch (const store_failure&) {
     return false;
   }
 }

@@ -129,7 +129,7 @@ void prepare_schema(server& at, const open_options& options) {
   if (found.version < schema_version && may_change) {
     try {
       at.read([&](connection& db) { make_or_migrate(db, where, options); });
-    } catch (const store_failure& why) {
+    } catch (const server_failure& why) {
       if (!absl::IsPermissionDenied(why.status)) throw;
       fail(absl::StatusCode::kPermissionDenied, "FER-2107",
            fmt::format("this role may not make the journal's tables in schema {} of {}: 'fermata "
@@ -177,7 +177,7 @@ std::string missing_parts(connection& db, const address& where) {
 namespace fermata::engine {
 
 absl::Status empty_postgres_journal(std::string_view address) {
-  return postgres::guarded<absl::Status>([&]() -> absl::Status {
+  return guarded<absl::Status>([&]() -> absl::Status {
     postgres::connection db(postgres::parse_address(address));
     db.script(
         "BEGIN; SET LOCAL session_replication_role = replica; "

@@ -59,7 +59,7 @@ void pause(std::int64_t us) {
 
 server::attempts::attempts(const server& of) : until_(steady_now() + of.patience_us_) {}
 
-bool server::attempts::worth_another(const store_failure& why) {
+bool server::attempts::worth_another(const server_failure& why) {
   if (why.how == failure::refused || why.how == failure::full) return false;
   if (why.how == failure::again) {
     if (++conflicts_ > conflicts_max) return false;
@@ -149,7 +149,7 @@ std::unique_ptr<connection> server::connect() {
   auto made = std::make_unique<connection>(where, first_host_);
   try {
     meet(made->server());
-  } catch (const store_failure&) {
+  } catch (const server_failure&) {
     ++first_host_;  // libpq is content with the first that answers: next time with another
     throw;
   }
@@ -171,7 +171,7 @@ server::lease server::take(attempts& again) {
       const std::lock_guard guard(mutex_);
       if (std::exchange(away_, false) && say) say(fmt::format("{} is there again", where.text));
       return {*this, std::move(made), generation_};
-    } catch (const store_failure& why) {
+    } catch (const server_failure& why) {
       if (why.how == failure::lost) {
         const std::lock_guard guard(mutex_);
         if (!std::exchange(away_, true) && say) say(std::string(why.status.message()));
@@ -226,7 +226,7 @@ bool is_there(connection& db, const proof& what) {
 
 }  // namespace
 
-bool server::settled(const transaction& what, const store_failure& why, attempts& again) {
+bool server::settled(const transaction& what, const server_failure& why, attempts& again) {
   const bool ambiguous =
       what.commit_was_sent() && !what.over() && why.how == failure::lost && what.id() != 0;
   if (!ambiguous) {
@@ -247,7 +247,7 @@ bool server::settled(const transaction& what, const store_failure& why, attempts
           said.next();
           if (said.text(0) == "in progress") continue;
           aborted = said.text(0) == "aborted";
-        } catch (const store_failure& unknown) {
+        } catch (const server_failure& unknown) {
           if (unknown.how != failure::refused) throw;
           on.roll_back();
           aborted = true;  // no such number yet: it was lost in a crash
@@ -255,7 +255,7 @@ bool server::settled(const transaction& what, const store_failure& why, attempts
       }
       if (!aborted && is_there(*on, what.proof)) return true;
       if (aborted || what.proof.what != proof::kind::none) return false;
-    } catch (const store_failure& lost_again) {
+    } catch (const server_failure& lost_again) {
       if (lost_again.how != failure::lost) throw;
       continue;
     }

@@ -47,7 +47,7 @@ class server {
       lease on = take(again);
       try {
         return work(*on);
-      } catch (const store_failure& why) {
+      } catch (const server_failure& why) {
         on.roll_back();
         if (!again.worth_another(why)) throw;
       }
@@ -67,7 +67,7 @@ class server {
           work(now);
           now.commit();
           return;
-        } catch (const store_failure& why) {
+        } catch (const server_failure& why) {
           on.roll_back();
           if (settled(now, why, again)) return;
         }
@@ -77,7 +77,7 @@ class server {
           answer.emplace(work(now));
           now.commit();
           return *std::move(answer);
-        } catch (const store_failure& why) {
+        } catch (const server_failure& why) {
           on.roll_back();
           if (settled(now, why, again)) return *std::move(answer);
         }
@@ -110,7 +110,7 @@ class server {
    public:
     explicit attempts(const server& of);
     /// False when it is no use, or took too long. Waits a little before it says yes.
-    bool worth_another(const store_failure& why);
+    bool worth_another(const server_failure& why);
 
    private:
     const std::int64_t until_;
@@ -143,7 +143,7 @@ class server {
   void give_back(std::unique_ptr<connection> back, std::uint64_t generation);
   /// True: the transaction is committed. False: nothing of it is there, try again. Throws when neither
   /// is known, or when it is no use.
-  bool settled(const transaction& what, const store_failure& why, attempts& again);
+  bool settled(const transaction& what, const server_failure& why, attempts& again);
   void meet(const identity& who);
 
   /// A lock that so many may hold.

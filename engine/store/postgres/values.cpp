@@ -10,8 +10,6 @@ namespace fermata::engine::postgres {
 
 namespace {
 
-enum payload_bit : int { bit_sensitive = 1, bit_not_canonical = 2, bit_erased = 4 };
-
 /// A number that doesn't fit was changed by somebody else: `fits` becomes false.
 template <class Number>
 Number narrow(std::int64_t stored, bool& fits) {
@@ -33,23 +31,6 @@ std::map<std::string, std::string> tags_of(std::string_view json) {
 }
 
 }  // namespace
-
-int payload_flags(const payload& what) {
-  return (what.sensitive ? bit_sensitive : 0) | (what.canonical ? 0 : bit_not_canonical) |
-         (what.erased ? bit_erased : 0);
-}
-
-payload make_payload(std::string_view content_type, std::int64_t type, std::int64_t flags,
-                     std::string_view bytes) {
-  payload what;
-  what.bytes = bytes;
-  what.content_type = content_type;
-  what.type = static_cast<std::uint64_t>(type);
-  what.sensitive = (flags & bit_sensitive) != 0;
-  what.canonical = (flags & bit_not_canonical) == 0;
-  what.erased = (flags & bit_erased) != 0;
-  return what;
-}
 
 std::string tags_as_json(const std::map<std::string, std::string>& tags) {
   if (tags.empty()) return {};
@@ -153,15 +134,6 @@ start_request read_request(const dictionary& in, const rows& row) {
   return request;
 }
 
-run_row row_of_request(const start_request& request) {
-  run_row row = row_of_start(request, event{});
-  row.started = 0;
-  row.epoch = 0;
-  row.state = run_state::waiting_to_start;
-  row.updated = request.requested;
-  return row;
-}
-
 message read_message(const rows& row) {
   message what;
   what.to = row.id<run_id>(0);
@@ -173,9 +145,7 @@ message read_message(const rows& row) {
   what.accepted = row.integer(6);
   what.sender = row.id<run_id>(7);
   what.value = make_payload(row.text(8), row.integer(9), row.integer(10), row.bytes(11));
-  const std::string_view details = row.bytes(12);
-  if (!what.details.ParseFromArray(details.data(), static_cast<int>(details.size())))
-    what.damage = fmt::format("its details ({} bytes) can't be read", details.size());
+  read_details(row.bytes(12), what);
   return what;
 }
 
@@ -203,13 +173,6 @@ task_row read_task(const dictionary& in, const rows& row) {
   task.withdrawn = row.integer(19) != 0;
   task.input = make_payload(row.text(20), row.integer(21), row.integer(22), row.bytes(23));
   return task;
-}
-
-std::string unreadable_message(const run_id& run, const message& bad) {
-  return fmt::format(
-      "message {} waits for the run and is damaged: {}. The run can't go on past it: restore the "
-      "journal from a backup, or end the run with `fermata terminate {}` [FER-2103]",
-      bad.id.text(), bad.damage, run.text());
 }
 
 }  // namespace fermata::engine::postgres

@@ -2,7 +2,9 @@
 #pragma once
 
 #include "engine/store/postgres/interner.hpp"
+#include "engine/store/projection.hpp"
 #include "engine/store/records.hpp"
+#include "engine/store/row_values.hpp"
 
 #include <cstdint>
 #include <string>
@@ -10,11 +12,6 @@
 
 /// Plain values as columns, and back.
 namespace fermata::engine::postgres {
-
-/// payload::sensitive, canonical and erased as small bits.
-int payload_flags(const payload& what);
-payload make_payload(std::string_view content_type, std::int64_t type, std::int64_t flags,
-                     std::string_view bytes);
 
 /// Where names and namespaces are looked up while rows are read.
 struct dictionary {
@@ -48,16 +45,12 @@ run_row read_run(const dictionary& in, const rows& row, int first = 0);
   "r.parent_operation, r.close_policy, r.traceparent, r.previous_run, r.previous_hash, "       \
   "r.content_type, r.input_type, r.input_flags, r.input"
 start_request read_request(const dictionary& in, const rows& row);
-/// How a request looks among runs.
-run_row row_of_request(const start_request& request);
 
 #define FERMATA_MESSAGE_COLUMNS                                                               \
   "i.chain, i.seq, i.id, i.kind, i.name, i.operation, i.accepted, i.sender, i.content_type, " \
   "i.type, i.flags, i.value, i.details"
 /// One that can't be read says so in `damage`.
 message read_message(const rows& row);
-/// Why the run can't go on, and what can be done: the report of its attention.
-std::string unreadable_message(const run_id& run, const message& bad);
 
 #define FERMATA_TASK_COLUMNS                                                                     \
   "t.run, coalesce(r.chain, r.run), t.operation, t.epoch, t.attempt, t.space, t.queue, "         \

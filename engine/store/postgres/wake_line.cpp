@@ -79,7 +79,7 @@ void wake_line::tell_at_once() {
   told_at_ = steady_now();
   try {
     server_.read([&](connection& db) { notify(db); });
-  } catch (const store_failure&) {
+  } catch (const server_failure&) {
     // They look by themselves.
   }
 }
@@ -134,7 +134,7 @@ void wake_line::run() {
       pause = first_pause_us;
       bump();  // what came before
       listen(on);
-    } catch (const store_failure&) {
+    } catch (const server_failure&) {
       // The store says what is wrong.
     }
     hears_ = false;

@@ -47,8 +47,4 @@ void fail(sqlite3* db, int rc, std::string_view what) {
   throw store_failure{status_of(db, rc, what)};
 }
 
-void fail(absl::StatusCode code, std::string_view fer_code, std::string_view sentence) {
-  throw store_failure{coded(code, fer_code, sentence)};
-}
-
 }  // namespace fermata::engine::sqlite

@@ -2,7 +2,7 @@
 #include "engine/store/sqlite/journal_file.hpp"
 
 #include "engine/limits.hpp"
-#include "engine/store/sqlite/process.hpp"
+#include "engine/store/host/process.hpp"
 #include "engine/store/sqlite/rows.hpp"
 #include "engine/store/sqlite/schema.hpp"
 
@@ -120,7 +120,7 @@ void journal_file::warn_of_readers(int wal_pages) {
   if (bytes < static_cast<std::int64_t>(limits::wal_warning) || warned_of_readers_) return;
   warned_of_readers_ = true;
   say_(fmt::format("{}-wal has grown to {} MB: a reader holds it back; {}", where.path,
-                   bytes / 1'000'000, describe_users(where.path)));
+                   bytes / 1'000'000, host::describe_users(where.path)));
 }
 
 }  // namespace fermata::engine::sqlite

@@ -7,9 +7,9 @@
 #include "engine/store/sqlite/errors.hpp"
 #include "engine/store/sqlite/lock.hpp"
 #include "engine/store/sqlite/readers.hpp"
-#include "engine/store/sqlite/slots.hpp"
+#include "engine/store/host/slots.hpp"
 #include "engine/store/sqlite/sqlite_store.hpp"
-#include "engine/store/sqlite/suspend.hpp"
+#include "engine/store/host/suspend.hpp"
 #include "engine/store/sqlite/turn.hpp"
 #include "engine/store/sqlite/wake.hpp"
 
@@ -76,9 +76,9 @@ class journal_file {
   lock_file lock_;                  // guarded by mutex_
 
  public:
-  worker_slots slots;
+  host::worker_slots slots;
   wake_file wake;
-  suspend_watch suspends;
+  host::suspend_watch suspends;
 
  private:
   friend struct opening;

@@ -5,7 +5,7 @@
 #include "engine/ports/real.hpp"
 #include "engine/store/sqlite/errors.hpp"
 #include "engine/store/sqlite/futex.hpp"
-#include "engine/store/sqlite/process.hpp"
+#include "engine/store/host/process.hpp"
 #include "engine/store/status.hpp"
 
 #include <fmt/format.h>
@@ -51,7 +51,7 @@ lock_file::lock_file(const std::string& journal, warn say, patience how_long)
       file_(path_),
       mapping_(file_, path_),
       page_(static_cast<page*>(mapping_.at())),
-      my_start_(start_time_of(getpid())) {}
+      my_start_(host::start_time_of(getpid())) {}
 
 lock_file::~lock_file() = default;
 
@@ -125,7 +125,7 @@ void lock_file::release() {
 bool lock_file::wanted() const { return page_->waiters.load() != 0; }
 
 std::string lock_file::holder() const {
-  return describe_process(page_->pid.load(), page_->started.load());
+  return host::describe_process(page_->pid.load(), page_->started.load());
 }
 
 sqlite_lock::sqlite_lock(const std::string& journal) {

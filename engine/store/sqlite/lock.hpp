@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "engine/store/sqlite/file.hpp"
+#include "engine/store/host/file.hpp"
 
 #include <absl/status/status.h>
 
@@ -55,8 +55,8 @@ class lock_file {
   std::string path_;
   warn say_;
   patience patience_;
-  file file_;
-  shared_page mapping_;
+  host::file file_;
+  host::shared_page mapping_;
   page* page_;
   std::uint64_t my_start_ = 0;
 

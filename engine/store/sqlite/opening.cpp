@@ -247,7 +247,7 @@ absl::StatusOr<std::shared_ptr<store>> open_sqlite_store(std::string_view addres
                                                          const open_options& options,
                                                          const sqlite::surroundings& around) {
   using result = absl::StatusOr<std::shared_ptr<store>>;
-  return sqlite::guarded<result>([&]() -> result {
+  return guarded<result>([&]() -> result {
     auto file =
         std::make_unique<sqlite::journal_file>(sqlite::parse_address(address), options, around);
     return std::make_shared<sqlite_store>(std::move(file));

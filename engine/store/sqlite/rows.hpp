@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "engine/store/projection.hpp"
 #include "engine/store/records.hpp"
+#include "engine/store/row_values.hpp"
 #include "engine/store/sqlite/connection.hpp"
 
 #include <span>
@@ -46,8 +48,6 @@ void insert_request(connection& db, const start_request& request);
 /// The request of this run, or of this chain's next run; empty `run` when there is none.
 start_request find_request(connection& db, const run_id& run);
 start_request find_request_of_chain(connection& db, const chain_id& chain);
-/// How a request looks among runs.
-run_row row_of_request(const start_request& request);
 
 // ---- tasks ----
 
@@ -62,13 +62,6 @@ extern const std::string message_columns;  // of `inbox`
 message read_message(connection& db, use& row, const chain_id& chain);
 /// All of them in order; one that can't be read says so in `damage`.
 std::vector<message> read_inbox(connection& db, const chain_id& chain);
-/// Why the run can't go on, and what can be done: the report of its attention.
-std::string unreadable_message(const run_id& run, const message& bad);
-
-/// payload::sensitive, canonical and erased as small bits.
-int payload_flags(const payload& what);
-payload make_payload(std::string_view content_type, std::int64_t type, std::int64_t flags,
-                     std::string_view bytes);
 
 /// A flat JSON object of texts; empty for no tags.
 std::string tags_as_json(const std::map<std::string, std::string>& tags);

@@ -8,8 +8,6 @@ namespace fermata::engine::sqlite {
 
 namespace {
 
-enum payload_bit : int { bit_sensitive = 1, bit_not_canonical = 2, bit_erased = 4 };
-
 void append_json_text(std::string& to, std::string_view text) {
   to += '"';
   for (const char c : text) {
@@ -42,9 +40,7 @@ message read_message(connection& db, use& row, const chain_id& chain) {
   what.sender = row.id<run_id>(6);
   what.value =
       make_payload(db.names.text(row.integer(7)), row.integer(8), row.integer(9), row.bytes(10));
-  const std::string_view details = row.bytes(11);
-  if (!what.details.ParseFromArray(details.data(), static_cast<int>(details.size())))
-    what.damage = fmt::format("its details ({} bytes) can't be read", details.size());
+  read_details(row.bytes(11), what);
   return what;
 }
 
@@ -92,30 +88,6 @@ task_row read_task(connection& db, use& row) {
   return task;
 }
 
-std::string unreadable_message(const run_id& run, const message& bad) {
-  return fmt::format(
-      "message {} waits for the run and is damaged: {}. The run can't go on past it: restore the "
-      "journal from a backup, or end the run with `fermata terminate {}` [FER-2103]",
-      bad.id.text(), bad.damage, run.text());
-}
-
-int payload_flags(const payload& what) {
-  return (what.sensitive ? bit_sensitive : 0) | (what.canonical ? 0 : bit_not_canonical) |
-         (what.erased ? bit_erased : 0);
-}
-
-payload make_payload(std::string_view content_type, std::int64_t type, std::int64_t flags,
-                     std::string_view bytes) {
-  payload what;
-  what.bytes = bytes;
-  what.content_type = content_type;
-  what.type = static_cast<std::uint64_t>(type);
-  what.sensitive = (flags & bit_sensitive) != 0;
-  what.canonical = (flags & bit_not_canonical) == 0;
-  what.erased = (flags & bit_erased) != 0;
-  return what;
-}
-
 std::string tags_as_json(const std::map<std::string, std::string>& tags) {
   if (tags.empty()) return {};
   std::string text = "{";
@@ -126,15 +98,6 @@ std::string tags_as_json(const std::map<std::string, std::string>& tags) {
     append_json_text(text, value);
   }
   return text + "}";
-}
-
-run_row row_of_request(const start_request& request) {
-  run_row row = row_of_start(request, event{});
-  row.started = 0;
-  row.epoch = 0;
-  row.state = run_state::waiting_to_start;
-  row.updated = request.requested;
-  return row;
 }
 
 }  // namespace fermata::engine::sqlite

@@ -40,7 +40,7 @@ void check_replaceable(const std::string& path, const std::string& journal) {
     fail(
         absl::StatusCode::kFailedPrecondition, "FER-2002",
         fmt::format("{} isn't a journal of Fermata, so it is left alone; name another file", path));
-  if (fs::exists(path + "-workers", error) && sqlite::worker_slots(path).any_held())
+  if (fs::exists(path + "-workers", error) && host::worker_slots(path).any_held())
     fail(absl::StatusCode::kFailedPrecondition, "FER-2104",
          fmt::format("{} is a journal that a worker uses; name another file", path));
 }
@@ -51,7 +51,7 @@ void close_log(const std::string& path) {
   try {
     connection old(path, {});
     (void)old.pragma("PRAGMA journal_mode = DELETE");
-  } catch (const sqlite::store_failure& failed) {
+  } catch (const store_failure& failed) {
     if (fer_code_of(failed.status) == "FER-2102")
       fail(absl::StatusCode::kUnavailable, "FER-2104",
            fmt::format("{} is open elsewhere; end that program, or name another file", path));
@@ -68,19 +68,19 @@ std::string folder_of(const fs::path& path) {
 void copy_to(connection& db, const std::string& path, const std::string& half, bool replaces) {
   std::error_code error;
   db.sql("VACUUM INTO ?1").with(half).run();
-  sqlite::make_durable(half);
+  host::make_durable(half);
   if (replaces) close_log(path);
   fs::rename(half, path, error);
   if (error)
     fail(absl::StatusCode::kUnavailable, "FER-2104",
          fmt::format("the backup couldn't be named {}: {}", path, error.message()));
-  sqlite::make_durable(folder_of(path));
+  host::make_durable(folder_of(path));
 }
 
 }  // namespace
 
 absl::Status sqlite_store::backup(const std::string& path, bool replace) const {
-  return sqlite::guarded<absl::Status>([&]() -> absl::Status {
+  return guarded<absl::Status>([&]() -> absl::Status {
     std::error_code error;
     const bool there = fs::exists(path, error);
     if (there && !replace)
@@ -93,7 +93,7 @@ absl::Status sqlite_store::backup(const std::string& path, bool replace) const {
     fs::remove(half, error);
     try {
       copy_to(db, path, half, there);
-    } catch (const sqlite::store_failure&) {
+    } catch (const store_failure&) {
       fs::remove(half, error);
       throw;
     }

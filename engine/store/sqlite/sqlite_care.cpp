@@ -13,7 +13,6 @@ namespace fermata::engine {
 namespace {
 
 using sqlite::connection;
-using sqlite::guarded;
 using sqlite::use;
 
 namespace fs = std::filesystem;
@@ -32,7 +31,7 @@ void check_integrity(connection& db, std::vector<std::string>& found) {
     while (rows.next()) {
       if (rows.text(0) != "ok") found.push_back(fmt::format("store damage: {}", rows.text(0)));
     }
-  } catch (const sqlite::store_failure& failed) {
+  } catch (const store_failure& failed) {
     found.emplace_back(failed.status.message());
   }
 }

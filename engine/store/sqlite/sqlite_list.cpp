@@ -15,7 +15,6 @@ namespace fermata::engine {
 namespace {
 
 using sqlite::connection;
-using sqlite::guarded;
 using sqlite::use;
 
 /// A filter as SQL and what is bound to it, in order. Lists aren't hot: their statements are
@@ -134,9 +133,8 @@ std::vector<run_row> list_both(connection& db, const filter& of_runs,
   for (run_row& run : runs) sqlite::read_tags(db, run);
   std::vector<run_row> requests;
   if (of_requests) {
-    select(db, sqlite::request_columns, "start_requests", *of_requests, at_most, [&](use& row) {
-      requests.push_back(sqlite::row_of_request(sqlite::read_request(db, row)));
-    });
+    select(db, sqlite::request_columns, "start_requests", *of_requests, at_most,
+           [&](use& row) { requests.push_back(row_of_request(sqlite::read_request(db, row))); });
   }
   return merged(std::move(runs), std::move(requests), at_most);
 }

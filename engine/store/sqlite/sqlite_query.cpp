@@ -161,7 +161,7 @@ absl::Status answer_query(connection& db, sqlite3_stmt* statement,
 absl::Status sqlite_store::query(
     std::string_view sql, payloads shown,
     const std::function<bool(const std::vector<sql_value>&)>& row) const {
-  return sqlite::guarded<absl::Status>([&]() -> absl::Status {
+  return guarded<absl::Status>([&]() -> absl::Status {
     // A handle of its own: a long answer must not keep one of the pool, nor its authorizer.
     connection db(file_->where.path, {.read_only = false});
     reader who{.shown = shown, .prefix = new_prefix(), .payload = {}};

@@ -16,7 +16,6 @@ namespace fermata::engine {
 namespace {
 
 using sqlite::connection;
-using sqlite::guarded;
 using sqlite::turn;
 using sqlite::use;
 
@@ -56,7 +55,7 @@ std::optional<run_row> find_row(connection& db, const run_id& run) {
     return found;
   }
   const start_request request = sqlite::find_request(db, run);
-  if (!request.run.empty()) found = sqlite::row_of_request(request);
+  if (!request.run.empty()) found = row_of_request(request);
   return found;
 }
 
@@ -239,7 +238,7 @@ absl::Status sqlite_store::put_heartbeat(const heartbeat_row& beat) {
               "details = CASE ?5 WHEN '' THEN details ELSE ?8 END, "
               "content_type = CASE ?5 WHEN '' THEN content_type ELSE ?5 END")
           .with(beat.run, beat.operation, beat.attempt, beat.at, beat.details.content_type,
-                static_cast<std::int64_t>(beat.details.type), sqlite::payload_flags(beat.details),
+                static_cast<std::int64_t>(beat.details.type), payload_flags(beat.details),
                 sqlite::blob{beat.details.bytes})
           .run();
       return absl::OkStatus();
@@ -261,8 +260,7 @@ absl::StatusOr<std::optional<heartbeat_row>> sqlite_store::heartbeat(
         .operation = std::string(operation),
         .attempt = static_cast<int>(row.integer(0)),
         .at = row.integer(1),
-        .details =
-            sqlite::make_payload(row.text(2), row.integer(3), row.integer(4), row.bytes(5))});
+        .details = make_payload(row.text(2), row.integer(3), row.integer(4), row.bytes(5))});
   });
 }
 

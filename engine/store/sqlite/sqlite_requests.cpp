@@ -13,7 +13,6 @@ namespace fermata::engine {
 namespace {
 
 using sqlite::connection;
-using sqlite::guarded;
 using sqlite::turn;
 using sqlite::use;
 
@@ -68,7 +67,7 @@ absl::StatusOr<std::vector<run_row>> sqlite_store::children_to_close(std::size_t
                                    "start_requests" + child_of_parent + "LIMIT ?1";
     use rows = db->sql(sql.c_str());
     rows.with(at_most - found.size());
-    while (rows.next()) found.push_back(sqlite::row_of_request(sqlite::read_request(*db, rows)));
+    while (rows.next()) found.push_back(row_of_request(sqlite::read_request(*db, rows)));
     return found;
   });
 }

@@ -24,7 +24,7 @@ absl::StatusOr<batch_result> sqlite_store::commit(batch&& what) {
   // A body runs a user's statements, whose own tables may have triggers.
   const bool plain = std::ranges::none_of(
       what.appends, [](const append& one) { return static_cast<bool>(one.body); });
-  return sqlite::guarded<result>([&]() -> result {
+  return guarded<result>([&]() -> result {
     const auto work = [&](sqlite::turn& turn) {
       batch_result done;
       // By copy: a batch that failed is sent again by its caller, who still has it.

@@ -85,7 +85,7 @@ void check_same_file(sqlite3* theirs, const std::string& journal) {
 absl::StatusOr<batch_result> sqlite_store::write_within(const caller_transaction& where,
                                                         const batch& what) {
   using result = absl::StatusOr<batch_result>;
-  return sqlite::guarded<result>([&]() -> result {
+  return guarded<result>([&]() -> result {
     sqlite::check_same_file(where.sqlite, file_->where.path);
     sqlite::connection theirs(where.sqlite);
     sqlite::check_transaction(theirs, file_->where);

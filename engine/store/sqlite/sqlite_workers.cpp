@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/ports/make_id.hpp"
 #include "engine/store/sqlite/journal_file.hpp"
-#include "engine/store/sqlite/process.hpp"
+#include "engine/store/host/process.hpp"
 #include "engine/store/sqlite/rows.hpp"
 #include "engine/store/status.hpp"
 
@@ -18,7 +18,6 @@ namespace fermata::engine {
 namespace {
 
 using sqlite::connection;
-using sqlite::guarded;
 using sqlite::turn;
 using sqlite::use;
 
@@ -135,7 +134,7 @@ absl::StatusOr<worker_row> sqlite_store::register_worker(const worker_row& who) 
         worker_row row = who;
         row.slot = slot = file_->slots.take(slots_in_use(turn.db));
         if (row.id.empty()) row.id = new_worker_id(*file_->time, *file_->chance);
-        row.boot_id = sqlite::boot_id();
+        row.boot_id = host::boot_id();
         if (row.pid == 0) row.pid = getpid();
         if (row.started == 0) row.started = turn.now;
         row.last_seen = turn.now;
@@ -176,7 +175,7 @@ absl::StatusOr<std::vector<worker_row>> sqlite_store::rescue(std::int64_t me) {
   using result = absl::StatusOr<std::vector<worker_row>>;
   return guarded<result>([&]() -> result {
     std::vector<worker_row> found;
-    const std::string this_boot = sqlite::boot_id();
+    const std::string this_boot = host::boot_id();
     {
       const auto db = file_->read();
       for (worker_row& worker : unsettled(*db)) {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "engine/store/sqlite/connection.hpp"
-#include "engine/store/sqlite/file.hpp"
+#include "engine/store/host/file.hpp"
 
 #include <atomic>
 #include <cstdint>
@@ -55,8 +55,8 @@ class wake_file {
 
   // Set once.
   std::string journal_;
-  file file_;
-  shared_page mapping_;
+  host::file file_;
+  host::shared_page mapping_;
   page* page_;
 
   std::atomic<std::uint32_t> for_ends_ = 0;

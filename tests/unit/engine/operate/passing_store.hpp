@@ -102,7 +102,6 @@ class passing_store : public store {
       const run_id& run, std::string_view operation) const override {
     return inner_.heartbeat(run, operation);
   }
-  bool keeps_tasks() const noexcept override { return inner_.keeps_tasks(); }
   absl::StatusOr<std::vector<task_row>> tasks(const run_id& run) const override {
     return inner_.tasks(run);
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Clocks that jump: a host that slept, a wall clock that was set.
 #include "engine/limits.hpp"
-#include "engine/store/sqlite/suspend.hpp"
+#include "engine/store/host/suspend.hpp"
 #include "place.hpp"
 
 #include <memory>
@@ -30,8 +30,8 @@ class sleepy_clock final : public fermata::engine::clock {
 };
 
 /// A journal on such a host, with a worker that looks after the others, and one that owns something.
-struct host {
-  host() {
+struct machine {
+  machine() {
     open_options how;
     how.time = time;
     auto opened = open_store(at.address(), how);
@@ -60,7 +60,7 @@ struct host {
 }  // namespace
 
 TEST_CASE("a lease that ended while the host was awake has ended") {
-  host of;
+  machine of;
 
   of.time->pass(lease + 1);
 
@@ -68,7 +68,7 @@ TEST_CASE("a lease that ended while the host was awake has ended") {
 }
 
 TEST_CASE("after the host has slept nobody is dead who renews within a lease") {
-  host of;
+  machine of;
 
   of.time->sleep(10 * hour);
   CHECK(of.dead() == 0);
@@ -80,7 +80,7 @@ TEST_CASE("after the host has slept nobody is dead who renews within a lease") {
 }
 
 TEST_CASE("after the host has slept a worker that never renews is dead a lease later") {
-  host of;
+  machine of;
 
   of.time->sleep(10 * hour);
   CHECK(of.dead() == 0);
@@ -94,7 +94,7 @@ TEST_CASE("after the host has slept a worker that never renews is dead a lease l
 TEST_CASE(
     "a nap shorter than a lease excuses nobody; each long sleep begins another lease of doubt") {
   sleepy_clock time;
-  sqlite::suspend_watch watch(time);
+  host::suspend_watch watch(time);
 
   time.sleep(lease);
   CHECK(watch.leases_count(time));
@@ -111,7 +111,7 @@ TEST_CASE(
 
 TEST_CASE(
     "a wall clock that is set, forwards or back, ends no lease, and stored time never goes back") {
-  host of;
+  machine of;
   const time_us before = of.journal->now();
 
   of.time->set(before + 24 * hour);

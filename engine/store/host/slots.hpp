@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "engine/store/sqlite/file.hpp"
+#include "engine/store/host/file.hpp"
 
 #include <map>
 #include <mutex>
 #include <set>
 #include <string>
 
-namespace fermata::engine::sqlite {
+namespace fermata::engine::host {
 
 /// `<journal>-workers`: a byte per worker. Its worker holds a lock on it for life, so whoever finds
 /// it unlocked knows that the process is gone; a frozen one keeps it. The byte itself is 1 while the
@@ -47,4 +47,4 @@ class worker_slots {
   std::map<int, std::int64_t> worker_of_;
 };
 
-}  // namespace fermata::engine::sqlite
+}  // namespace fermata::engine::host

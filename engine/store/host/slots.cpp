@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "engine/store/sqlite/slots.hpp"
+#include "engine/store/host/slots.hpp"
 
-#include "engine/store/sqlite/errors.hpp"
+#include "engine/store/failure.hpp"
 
 #include <unistd.h>
 
 #include <array>
 
-namespace fermata::engine::sqlite {
+namespace fermata::engine::host {
 
 namespace {
 
@@ -81,4 +81,4 @@ void worker_slots::clear(int slot) {
   if (abandoned(slot)) write(slot, 0);
 }
 
-}  // namespace fermata::engine::sqlite
+}  // namespace fermata::engine::host

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-namespace fermata::engine::sqlite {
+namespace fermata::engine::host {
 
 /// When a process began, in clock ticks since boot; 0 when there is none. With the pid it names a
 /// process for ever: pids are used again.
@@ -19,4 +19,4 @@ std::string describe_users(const std::string& journal);
 /// The kernel's id of this boot: what CLOCK_BOOTTIME counts from.
 std::string boot_id();
 
-}  // namespace fermata::engine::sqlite
+}  // namespace fermata::engine::host

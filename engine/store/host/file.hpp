@@ -6,7 +6,7 @@
 #include <utility>
 
 /// The files beside a journal: descriptors, mappings and locks that die with their owner.
-namespace fermata::engine::sqlite {
+namespace fermata::engine::host {
 
 /// A descriptor, closed on exec (measured: an exec'd child kept a lock of its parent).
 class file {
@@ -53,4 +53,4 @@ class shared_page {
   void* at_ = nullptr;
 };
 
-}  // namespace fermata::engine::sqlite
+}  // namespace fermata::engine::host

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "engine/store/sqlite/process.hpp"
+#include "engine/store/host/process.hpp"
 
 #include <fmt/format.h>
 
@@ -7,7 +7,7 @@
 #include <fstream>
 #include <sstream>
 
-namespace fermata::engine::sqlite {
+namespace fermata::engine::host {
 
 namespace {
 
@@ -81,4 +81,4 @@ std::string boot_id() {
   return line;
 }
 
-}  // namespace fermata::engine::sqlite
+}  // namespace fermata::engine::host

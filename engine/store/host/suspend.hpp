@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <mutex>
 
-namespace fermata::engine::sqlite {
+namespace fermata::engine::host {
 
 /// After the host has slept, all leases have ended and all workers are alive: nobody could renew.
 /// CLOCK_BOOTTIME counts the sleep, the steady clock doesn't; for one lease of steady time after a
@@ -35,4 +35,4 @@ class suspend_watch {
   std::int64_t distrust_until_us_ = INT64_MIN;
 };
 
-}  // namespace fermata::engine::sqlite
+}  // namespace fermata::engine::host

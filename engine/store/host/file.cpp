@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "engine/store/sqlite/file.hpp"
+#include "engine/store/host/file.hpp"
 
-#include "engine/store/sqlite/errors.hpp"
+#include "engine/store/failure.hpp"
 
 #include <fmt/format.h>
 
@@ -13,7 +13,7 @@
 #include <cerrno>
 #include <cstring>
 
-namespace fermata::engine::sqlite {
+namespace fermata::engine::host {
 
 namespace {
 
@@ -92,4 +92,4 @@ shared_page::~shared_page() {
   if (at_ != nullptr) munmap(at_, page_bytes);
 }
 
-}  // namespace fermata::engine::sqlite
+}  // namespace fermata::engine::host

@@ -137,7 +137,7 @@ void journal_impl::signal(std::string_view chain, std::string_view name, payload
 void journal_impl::signal_within(const caller_transaction& where, std::string_view chain,
                                  std::string_view name, payload&& value) {
   send(chain, signal_message(name, std::move(value)), [&](engine::batch&& batch) {
-    return store_->write_within({.sqlite = where.sqlite}, batch);
+    return store_->write_within({.sqlite = where.sqlite, .postgres = where.postgres}, batch);
   });
 }
 

@@ -48,6 +48,15 @@ void worker::impl::check() const {
                       "', and a transaction in the journal is made by the worker of its run: leave "
                       "the queue out [FER-3004]");
   }
+  const auto written_with = detail::inside(*journal_).store().body_handle();
+  for (const auto& [name, tables] : serves_->in_journal())
+    if (static_cast<int>(tables) != static_cast<int>(written_with))
+      throw error(
+          codes::not_connected,
+          "database '" + name +
+              "' is said to lie in the journal, whose connection isn't of its type: " +
+              "declare it as database<sqlite3> in a journal on SQLite, database<PGconn> on " +
+              "Postgres, or connect it on its own [FER-3003]");
 }
 
 void worker::impl::run() {

@@ -8,7 +8,7 @@ namespace fermata::engine {
 absl::StatusOr<batch_result> store::write_within(const caller_transaction&, const batch&) {
   return coded(
       absl::StatusCode::kFailedPrecondition, "FER-3001",
-      "this journal is no SQLite file: no transaction of yours can be on it; start the run "
+      "this journal is in no database: no transaction of yours can be on it; start the run "
       "without one");
 }
 

@@ -14,15 +14,19 @@
 #include <string_view>
 #include <vector>
 
+struct pg_conn;
 struct sqlite3;
 
 namespace fermata::engine {
 
-/// A connection of a caller's own on which a transaction is open. Whose database it is to, its type
-/// says.
+/// A connection of a caller's own on which a transaction is open: one of them.
 struct caller_transaction {
   sqlite3* sqlite = nullptr;
+  pg_conn* postgres = nullptr;
 };
+
+/// What `append::body` is given: the connection that the journal is written with; none: null.
+enum class body_handle : std::uint8_t { none, sqlite, postgres };
 
 /// Which runs `list` returns; what is empty doesn't matter. Newest first.
 struct run_query {
@@ -94,12 +98,14 @@ class store {
   /// `what` is left as it was, to be sent again; what had landed all the same is then found by its
   /// bytes.
   virtual absl::StatusOr<batch_result> commit(batch&& what) = 0;
-  /// The starts and messages of `what`, which has nothing else, as a part of the caller's transaction:
+  /// The starts (none tied to another) and messages of `what`, which has nothing else, as a part of the caller's transaction:
   /// they are there when it commits, and never were when it rolls back. With an error nothing of
   /// them is in it. Who waits is woken by the commit, or finds it.
   /// FAILED_PRECONDITION (FER-3001) when the connection isn't to this journal, or in no transaction.
   virtual absl::StatusOr<batch_result> write_within(const caller_transaction& where,
                                                     const batch& what);
+
+  virtual engine::body_handle body_handle() const noexcept = 0;
 
   // ---- workers (PROTOCOL §4) ----
 

@@ -72,11 +72,18 @@ class client {
   }
 
   /// Starts a run as a part of the transaction that is open on `connection`, a connection of your own
-  /// to the journal's file: with your rows, or not at all. Begin it as a `sqlite_transaction`
-  /// (<fermata/sqlite.hpp>), whose `commit` wakes the workers; they find a plain COMMIT a little
-  /// later. Until it ends only calls with the connection get on: the others wait for it.
-  /// Throws: as `start`, and FER-3001 when the connection is to another file, in no transaction, or
-  /// set to `synchronous` below FULL. Then nothing was added to the transaction, which stays yours.
+  /// to the journal's database: with your rows, or not at all. It begins when that commits.
+  ///
+  /// A `sqlite3*` to the journal's file: begin it as a `sqlite_transaction` (<fermata/sqlite.hpp>),
+  /// whose `commit` wakes the workers; they find a plain COMMIT a little later. Until it ends only
+  /// calls with the connection get on: the others wait for it.
+  /// A `PGconn*` to the journal's database, as any role that may (`fermata migrate
+  /// --print-caller-role`): the commit wakes the workers, and is durable whatever the session's
+  /// `synchronous_commit`. Until it ends others wait who start with the same key.
+  /// Throws: as `start`, and FER-3001 when the connection is to another database, in no transaction
+  /// (or one that has failed), on SQLite set to `synchronous` below FULL; FER-2102 (SQLite) and
+  /// FER-2106 (Postgres) when the whole transaction must be tried again. Then nothing was added to
+  /// the transaction, which stays yours.
   /// Threads: the connection's.
   template <class R, class In>
   uncommitted_run<R> start(const caller_transaction& connection, const workflow<R(In)>& what,

@@ -155,8 +155,8 @@ inline constexpr code_info worker_dead{
     "FER-3002", "Other workers took this one's runs, since it was silent for a lease.",
     "Look for a frozen process or host; it goes on under a new id."};
 inline constexpr code_info not_connected{
-    "FER-3003", "A step names a database that the worker isn't connected to.",
-    "Call worker.connect for it before run."};
+    "FER-3003", "A step names a database that the worker isn't connected to, or not in this way.",
+    "Call worker.connect for it before run, with the type of handle the message names."};
 inline constexpr code_info not_in_this_version{
     "FER-3004", "A step asks for a process of its own, or for a queue that it can't have.",
     "Leave `isolation`, or that `queue`, out; docs/queues.md says which steps may have one."};

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+struct pg_conn;  // libpq's PGconn
 struct sqlite3;
 
 namespace fermata {
@@ -51,9 +52,11 @@ constexpr in_journal journal_tables() noexcept { return {}; }
 /// A connection of your own to the journal's database, on which a transaction is open: give the
 /// handle itself where this is asked for.
 struct caller_transaction {
-  caller_transaction(sqlite3* connection) : sqlite(connection) {}  // NOLINT: that is the point
+  caller_transaction(sqlite3* connection) : sqlite(connection) {}    // NOLINT: that is the point
+  caller_transaction(pg_conn* connection) : postgres(connection) {}  // NOLINT
 
   sqlite3* sqlite = nullptr;
+  pg_conn* postgres = nullptr;
 };
 
 }  // namespace fermata

@@ -122,10 +122,11 @@ class worker {
                std::unique_ptr<std::type_identity_t<transactor<Handle>>> how) {
     connect_shared(which, std::shared_ptr<transactor<Handle>>(std::move(how)));
   }
-  /// `worker.connect(films, fermata::journal_tables())`.
+  /// `worker.connect(films, fermata::journal_tables())`, where `Handle` is what the journal is written
+  /// with: `sqlite3`, `PGconn`. `run` throws FER-3003 when it is another.
   template <class Handle>
   void connect(const database<Handle>& which, in_journal) {
-    port().connect(which.name(), nullptr);
+    port().connect(which.name(), detail::tables_by_handle<Handle>());
   }
 
   /// Works until stopped; blocks.

@@ -4,6 +4,7 @@
 
 Pages: a block of C++ has `<!-- cut from FILE [NAME] -->` above it and equals the part of FILE between
 the lines `// [NAME]` and `// [NAME] end`, or the file's end; `<!-- no program -->` says it is none.
+Tables: what lies between `<!-- NAME.py -->` and `<!-- end -->` is what that script prints.
 Public headers: the n-th block of a doc comment of H.hpp equals the n-th part `// [H.hpp]` of
 header_snippets.cpp, up to white space; `…` stands for what a reader needn't see."""
 
@@ -17,6 +18,7 @@ import textwrap
 
 FENCE = re.compile(r"(?P<before>[^\n]*)\n```(?:cpp|c\+\+)[^\n]*\n(?P<code>.*?)^```", re.S | re.M)
 CUT = re.compile(r"<!-- cut from (?P<file>[\w./-]+)(?: \[(?P<name>[^\]]+)\])? -->$")
+TABLE = re.compile(r"^<!-- (?P<script>\w+\.py) -->\n(?P<table>.*?)^<!-- end -->$", re.S | re.M)
 NO_PROGRAM = "<!-- no program -->"
 
 
@@ -56,6 +58,17 @@ def check_page(root, page):
             changes = difflib.unified_diff(source.splitlines(), found["code"].splitlines(),
                                            cut["file"], page, lineterm="")
             yield f"{page}:{line}: it isn't what {cut['file']} has\n" + "\n".join(changes)
+
+
+def check_tables(root, page):
+    """What a page shows between `<!-- NAME.py -->` and `<!-- end -->` is what the script beside it prints."""
+    text = (root / page).read_text()
+    for found in TABLE.finditer(text):
+        script = (root / page).parent / found["script"]
+        printed = subprocess.run([sys.executable, script], check=True, capture_output=True, text=True).stdout
+        if printed != found["table"]:
+            line = text.count("\n", 0, found.start())
+            yield f"{page}:{line + 1}: it isn't what {found['script']} prints\n{printed}"
 
 
 def blocks_of(header):
@@ -105,6 +118,7 @@ def main():
     parser.add_argument("--root", type=pathlib.Path, default=pathlib.Path(__file__).parents[2])
     root = parser.parse_args().root.resolve()
     problems = [problem for page in pages(root) for problem in check_page(root, page)]
+    problems += [problem for page in pages(root) for problem in check_tables(root, page)]
     problems += check_headers(root, root / "tests" / "docs" / "header_snippets.cpp")
     for problem in problems:
         print(problem)

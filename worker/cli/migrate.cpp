@@ -53,10 +53,12 @@ int print_scripts(session& s) {
   return done;
 }
 
-int print_role(session& s, const std::string& role) {
+using role_writer = std::string (*)(const engine::postgres::address&, std::string_view);
+
+int print_role(session& s, role_writer sql, const std::string& role) {
   if (!is_postgres(s))
     throw refusal(codes::bad_address, "only a journal on Postgres has roles; this one is a file");
-  s.out() << engine::postgres::role_sql(engine::postgres::parse_address(s.address()), role);
+  s.out() << sql(engine::postgres::parse_address(s.address()), role);
   return done;
 }
 
@@ -72,9 +74,20 @@ action declare_migrate(CLI::App& flags) {
       ->expected(0, 1)
       ->default_str("fermata_worker")
       ->type_name("ROLE");
-  return [print, role, &flags](session& s) -> int {
+  const auto caller = std::make_shared<std::string>();
+  flags
+      .add_option("--print-caller-role", *caller,
+                  "print the SQL that lets this role start runs and send signals in its own "
+                  "transactions, and no more")
+      ->expected(0, 1)
+      ->default_str("fermata_caller")
+      ->type_name("ROLE");
+  return [print, role, caller, &flags](session& s) -> int {
     if (flags.count("--print-role") != 0)
-      return print_role(s, role->empty() ? "fermata_worker" : *role);
+      return print_role(s, engine::postgres::role_sql, role->empty() ? "fermata_worker" : *role);
+    if (flags.count("--print-caller-role") != 0)
+      return print_role(s, engine::postgres::caller_sql,
+                        caller->empty() ? "fermata_caller" : *caller);
     if (*print) return print_scripts(s);
     const std::optional<int> before =
         s.address().starts_with("memory:") ? std::optional<int>(1) : version_of(s.address());

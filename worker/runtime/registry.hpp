@@ -32,6 +32,11 @@ class registry final : public detail::worker_port {
   }
   void connect(std::string_view database, detail::connector how) override {
     databases_.insert_or_assign(std::string(database), std::move(how));
+    in_journal_.erase(std::string(database));
+  }
+  void connect(std::string_view database, detail::tables_of where) override {
+    databases_.insert_or_assign(std::string(database), detail::connector());
+    in_journal_.insert_or_assign(std::string(database), where);
   }
 
   const detail::step_entry* step(std::string_view name) const { return look(steps_, name); }
@@ -40,6 +45,8 @@ class registry final : public detail::worker_port {
   }
   /// Null: not connected. An empty connector: tables in the journal's own database.
   const detail::connector* database(std::string_view name) const { return look(databases_, name); }
+  /// Databases whose tables lie in the journal's own.
+  const auto& in_journal() const noexcept { return in_journal_; }
   const auto& steps() const noexcept { return steps_; }
   const auto& workflows() const noexcept { return workflows_; }
   std::vector<std::string> step_names() const {
@@ -67,6 +74,7 @@ class registry final : public detail::worker_port {
   table<detail::step_entry> steps_;
   table<detail::workflow_entry> workflows_;
   table<detail::connector> databases_;
+  table<detail::tables_of> in_journal_;
 };
 
 }  // namespace fermata::runtime

@@ -17,6 +17,7 @@ class store_decorator : public engine::store {
   using or_status = absl::StatusOr<T>;
   using id = engine::run_id;
 
+  engine::body_handle body_handle() const noexcept override { return inner_->body_handle(); }
   or_status<engine::batch_result> commit(engine::batch&& what) override {
     return inner_->commit(std::move(what));
   }

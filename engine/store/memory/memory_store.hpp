@@ -24,6 +24,7 @@ class memory_store final : public store {
   /// For tests: the worker's process is gone. Its lock is free, so the next rescue marks it dead.
   void kill_worker(std::int64_t worker);
 
+  engine::body_handle body_handle() const noexcept override { return engine::body_handle::none; }
   absl::StatusOr<batch_result> commit(batch&& what) override;
 
   absl::StatusOr<worker_row> register_worker(const worker_row& who) override;

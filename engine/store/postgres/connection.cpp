@@ -22,6 +22,7 @@ constexpr std::string_view schema_mark = "fermata.";
 /// that reads a whole table, made on the first day, took 60 % of the server's time on the second.)
 constexpr const char* session_options =
     "-c idle_in_transaction_session_timeout=10s "
+    "-c default_transaction_isolation=read\\ committed "  // what is read after a lock is new
     "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off "
     "-c enable_mergejoin=off -c jit=off -c client_min_messages=warning";
 

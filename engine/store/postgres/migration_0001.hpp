@@ -8,5 +8,6 @@ extern const char* const migration_0001_events;
 extern const char* const migration_0001_runs;
 extern const char* const migration_0001_workers;
 extern const char* const migration_0001_views;
+extern const char* const migration_0001_calls;
 
 }  // namespace fermata::engine::postgres

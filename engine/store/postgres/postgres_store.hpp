@@ -21,7 +21,12 @@ class postgres_store final : public store {
   explicit postgres_store(std::unique_ptr<postgres::journal_parts> parts);
   ~postgres_store() override;
 
+  engine::body_handle body_handle() const noexcept override {
+    return engine::body_handle::postgres;
+  }
   absl::StatusOr<batch_result> commit(batch&& what) override;
+  absl::StatusOr<batch_result> write_within(const caller_transaction& where,
+                                            const batch& what) override;
 
   absl::StatusOr<worker_row> register_worker(const worker_row& who) override;
   absl::Status renew(std::int64_t worker, std::int64_t until) override;

@@ -27,17 +27,6 @@ constexpr const char* done_sql =
     "VALUES ($1, $2, $3, $4, (extract(epoch FROM clock_timestamp()) * 1000000)::int8)";
 constexpr const char* partitions_sql = "SELECT fermata.add_partitions($1::int8::int4)";
 
-std::string in_schema(const address& where, std::string_view sql) {
-  std::string text(sql);
-  if (where.schema == "fermata") return text;
-  const std::string prefix = where.schema + ".";
-  for (std::size_t at = 0; (at = text.find("fermata.", at)) != std::string::npos;) {
-    text.replace(at, 8, prefix);
-    at += prefix.size();
-  }
-  return text;
-}
-
 void migrate(connection& db, const address& where, int from) {
   if (from == 0) db.script("CREATE SCHEMA IF NOT EXISTS " + where.schema);
   for (const migration& step : migrations()) {
@@ -67,9 +56,21 @@ void make_or_migrate(connection& db, const address& where, const open_options& o
 
 }  // namespace
 
+std::string in_schema(const address& where, std::string_view sql) {
+  std::string text(sql);
+  if (where.schema == "fermata") return text;
+  const std::string prefix = where.schema + ".";
+  for (std::size_t at = 0; (at = text.find("fermata.", at)) != std::string::npos;) {
+    text.replace(at, 8, prefix);
+    at += prefix.size();
+  }
+  return text;
+}
+
 std::span<const migration> migrations() {
-  static const std::array<const char*, 4> first{migration_0001_events, migration_0001_runs,
-                                                migration_0001_workers, migration_0001_views};
+  static const std::array<const char*, 5> first{migration_0001_events, migration_0001_runs,
+                                                migration_0001_workers, migration_0001_views,
+                                                migration_0001_calls};
   static const std::array<migration, 1> all{
       migration{.version = 1, .written_by_min = 1, .readable_by_min = 1, .scripts = first}};
   return all;
@@ -106,6 +107,13 @@ std::string role_sql(const address& where, std::string_view role) {
                                "fermata.heartbeats, fermata.run_logs, fermata.tasks TO {0};\n"
                                "GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA {1} TO {0};\n",
                                role, where.schema));
+}
+
+std::string caller_sql(const address& where, std::string_view role) {
+  return in_schema(where, fmt::format("GRANT USAGE ON SCHEMA {1} TO {0};\n"
+                                      "GRANT EXECUTE ON FUNCTION fermata.start, fermata.signal, "
+                                      "fermata.put_start, fermata.put_message TO {0};\n",
+                                      role, where.schema));
 }
 
 schema_state read_schema(connection& db) {

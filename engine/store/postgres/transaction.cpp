@@ -9,7 +9,8 @@ namespace fermata::engine::postgres {
 
 namespace {
 
-constexpr const char* begin_sql = "BEGIN";
+// Whatever the role's or the database's default is: what is read after a lock must be new.
+constexpr const char* begin_sql = "BEGIN ISOLATION LEVEL READ COMMITTED";
 constexpr const char* who_sql =
     "SELECT pg_current_xact_id(), (extract(epoch FROM clock_timestamp()) * 1000000)::int8";
 constexpr const char* who_and_settings_sql =

@@ -31,6 +31,7 @@ class sqlite_store final : public store {
   explicit sqlite_store(std::unique_ptr<sqlite::journal_file> file);
   ~sqlite_store() override;
 
+  engine::body_handle body_handle() const noexcept override { return engine::body_handle::sqlite; }
   absl::StatusOr<batch_result> commit(batch&& what) override;
   absl::StatusOr<batch_result> write_within(const caller_transaction& where,
                                             const batch& what) override;

@@ -86,6 +86,11 @@ absl::StatusOr<batch_result> sqlite_store::write_within(const caller_transaction
                                                         const batch& what) {
   using result = absl::StatusOr<batch_result>;
   return guarded<result>([&]() -> result {
+    if (where.postgres != nullptr)
+      sqlite::misused(
+          fmt::format("the connection is to Postgres, the journal is the file {}: open a "
+                      "connection on it",
+                      file_->where.path));
     sqlite::check_same_file(where.sqlite, file_->where.path);
     sqlite::connection theirs(where.sqlite);
     sqlite::check_transaction(theirs, file_->where);

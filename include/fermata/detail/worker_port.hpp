@@ -6,11 +6,16 @@
 #include <fermata/step.hpp>
 #include <fermata/task.hpp>
 
+#include <cstdint>
 #include <exception>
 #include <functional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <variant>
+
+struct pg_conn;
+struct sqlite3;
 
 /// What the templates of `worker` need of the process behind them: a registry. It exists without a
 /// journal; `run` (or `fermata::main`) brings the two together.
@@ -63,6 +68,15 @@ struct workflow_entry {
 using connector = std::function<std::string(std::string_view origin, std::string_view operation,
                                             const std::function<std::string(void* handle)>& body)>;
 
+/// Of which journal tables a database's handle can be: the connection that it is written with.
+enum class tables_of : std::uint8_t { none, sqlite, postgres };
+template <class Handle>
+constexpr tables_of tables_by_handle() noexcept {
+  if constexpr (std::is_same_v<Handle, sqlite3>) return tables_of::sqlite;
+  if constexpr (std::is_same_v<Handle, pg_conn>) return tables_of::postgres;
+  return tables_of::none;
+}
+
 /// Serving a name again replaces what was served, which the testing kit relies on.
 /// Threads: as the worker's `serve`: before `run`.
 class worker_port {
@@ -70,6 +84,8 @@ class worker_port {
   virtual void serve_step(step_entry&& what) = 0;
   virtual void serve_workflow(workflow_entry&& what) = 0;
   virtual void connect(std::string_view database, connector how) = 0;
+  /// Its tables lie in the journal's own database.
+  virtual void connect(std::string_view database, tables_of where) = 0;
 
  protected:
   ~worker_port() = default;

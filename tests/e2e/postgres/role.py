@@ -73,6 +73,22 @@ def a_role_with_what_is_printed_works_with_every_verb(at):
           "retry result status sql verify doctor migrate", flush=True)
 
 
+def a_callers_role_starts_and_signals_by_sql_and_can_do_no_more(at):
+    fleet = at.as_role()
+    owner = Fleet(at.asked.bin, at.server.address(), at.fleet.home)
+    at.server.sql("CREATE ROLE shop LOGIN")
+    assert at.server.psql("SELECT fermata.start('steps')", user="shop").returncode != 0
+    at.server.sql(owner("migrate", "--print-caller-role", "shop").stdout)
+    run = at.server.sql(f"SELECT fermata.start('signals', '{STEPS}', 'by-sql')", user="shop")
+    fleet.hire_all(1)
+    fleet.until(lambda: fleet.json("explain", run)["reason"] == "waits_for_signal", f"{run} waits")
+    at.server.sql(f"SELECT fermata.signal('{run}', 'go', '7')", user="shop")
+    assert "11" in fleet("result", "by-sql", "--timeout", "30s").stdout
+    for forbidden in ("SELECT * FROM fermata.runs", "SELECT * FROM fermata.start_requests",
+                      "INSERT INTO fermata.keys VALUES (1, 'a', 'b', gen_random_uuid(), 0, '')"):
+        assert "permission denied" in at.server.psql(forbidden, user="shop").stderr, forbidden
+
+
 def events_are_neither_changed_nor_removed(at):
     fleet = at.as_role()
     fleet.hire_all(1)
@@ -144,7 +160,8 @@ def two_workers_that_start_at_once_make_one_schema(at):
     print(f"{at.asked.rounds} times two workers: one schema, no complaint", flush=True)
 
 
-TESTS = [a_role_with_what_is_printed_works_with_every_verb, events_are_neither_changed_nor_removed,
+TESTS = [a_role_with_what_is_printed_works_with_every_verb,
+         a_callers_role_starts_and_signals_by_sql_and_can_do_no_more, events_are_neither_changed_nor_removed,
          what_migrate_prints_makes_the_schema_that_migrate_makes,
          two_workers_that_start_at_once_make_one_schema]
 

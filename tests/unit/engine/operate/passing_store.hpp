@@ -12,6 +12,7 @@ class passing_store : public store {
  public:
   explicit passing_store(store& inner) : inner_(inner) {}
 
+  engine::body_handle body_handle() const noexcept override { return inner_.body_handle(); }
   absl::StatusOr<batch_result> commit(batch&& what) override {
     return inner_.commit(std::move(what));
   }

@@ -61,6 +61,18 @@ TEST_CASE("an ended run's key can begin a new one") {
   CHECK(s.client.attach(double_it, "o1").result(30s) == 10);
 }
 
+TEST_CASE("an input that doesn't fit its workflow blocks the run, which says so") {
+  shop s;
+  const working here(s.journal);
+  const std::string id = s.db.text(start("'double_it', '\"many\"'"));
+  const fermata::any_run run = s.client.find(id);
+
+  s.db.wait_for("SELECT count(*) FROM orders_journal.runs WHERE attention <> 0", "1");
+  const fermata::run_info info = run.describe();
+  CHECK(info.attention == fermata::attention::blocked);
+  CHECK(contains(info.error, "double_it"));
+}
+
 TEST_CASE("options of SQL are those of a start") {
   shop s;
   s.db.execute(

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/store/postgres/connection.hpp"
 
+#include "engine/failpoint.hpp"
+#include "engine/limits.hpp"
+
 #include <fmt/format.h>
 #include <libpq-fe.h>
+#include <poll.h>
 
 #include <array>
+#include <cerrno>
 #include <charconv>
 #include <cstring>
 #include <optional>
@@ -231,10 +236,29 @@ void connection::send(const char* sql, params&& given) {
   queue_.push_back({&what, false});
 }
 
+/// Until the first answer is there, or the connection is gone: which PQgetResult then says.
+void connection::await_answer() {
+  if (!long_wait_ || server_.pooled) return;
+  constexpr std::int64_t again_ms = 60'000;
+  std::int64_t patience_ms = bound("lock_warning_ms", limits::lock_warning_ms);
+  while (PQisBusy(db_.get()) != 0) {
+    pollfd waits{.fd = PQsocket(db_.get()), .events = POLLIN, .revents = 0};
+    const int came = ::poll(&waits, 1, static_cast<int>(patience_ms));
+    if (came < 0 && errno == EINTR) continue;
+    if (came == 0) {
+      long_wait_(PQbackendPID(db_.get()));
+      patience_ms = again_ms;
+    } else if (came < 0 || PQconsumeInput(db_.get()) != 1) {
+      return;
+    }
+  }
+}
+
 std::vector<rows> connection::finish() {
   std::vector<rows> answers;
   if (queue_.empty()) return answers;
   if (PQpipelineSync(db_.get()) != 1) broken("a round trip");
+  await_answer();
   std::optional<server_failure> failed;
   for (const queued& next : std::exchange(queue_, {})) {
     bool answered = false;

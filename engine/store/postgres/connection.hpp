@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -89,6 +90,10 @@ class connection {
   /// Any number of statements without parameters, as one transaction if they don't say otherwise.
   void script(std::string_view sql);
 
+  /// Called when an answer is long in coming (`limits::lock_warning_ms`), and every minute from then on,
+  /// with the process of the server that works for us; not behind a pool, where nobody knows it.
+  void on_long_wait(std::function<void(int process)> call) { long_wait_ = std::move(call); }
+
   bool alive() const noexcept;
   /// Within an open or failed transaction.
   bool in_transaction() const noexcept;
@@ -124,11 +129,13 @@ class connection {
   statement& known(const char* sql);
   void enter_pipeline();
   void leave_pipeline();
+  void await_answer();
   [[noreturn]] void broken(std::string_view what);
 
   std::string prefix_;  // "orders."
   std::unique_ptr<pg_conn, close> db_;
   identity server_;
+  std::function<void(int process)> long_wait_;
   std::unordered_map<const char*, std::unique_ptr<statement>> statements_;
   std::deque<queued> queue_;
 };

@@ -55,6 +55,15 @@ void pause(std::int64_t us) {
   std::this_thread::sleep_for(std::chrono::microseconds(jittered(us)));
 }
 
+// What isn't our own role's to see is NULL.
+constexpr const char* holders_sql =
+    "SELECT string_agg(format('process %s (%s%s%s)', b.pid, "
+    "  coalesce(nullif(a.application_name, ''), 'no name'), ' of ' || a.usename, "
+    "  ', ' || a.state || ' since ' || date_trunc('second', clock_timestamp() - a.xact_start)), ', "
+    "') "
+    "FROM unnest(pg_blocking_pids($1::int8::int4)) AS b(pid) LEFT JOIN pg_stat_activity a USING "
+    "(pid)";
+
 }  // namespace
 
 server::attempts::attempts(const server& of) : until_(steady_now() + of.patience_us_) {}
@@ -147,6 +156,7 @@ void server::meet(const identity& who) {
 std::unique_ptr<connection> server::connect() {
   const std::lock_guard one_at_a_time(connecting_);
   auto made = std::make_unique<connection>(where, first_host_);
+  made->on_long_wait([this](int process) { say_who_holds(process); });
   try {
     meet(made->server());
   } catch (const server_failure&) {
@@ -154,6 +164,20 @@ std::unique_ptr<connection> server::connect() {
     throw;
   }
   return made;
+}
+
+/// A process of ours at the server waits: for whom, where it is a transaction of others.
+void server::say_who_holds(int process) {
+  if (!say) return;
+  try {
+    rows holders =
+        read_beside([&](connection& db) { return db.run(holders_sql, params(process)); });
+    if (holders.next() && !holders.null(0))
+      say(fmt::format("{}: a commit waits for transactions of others: {}; it goes on when they end",
+                      where.text, holders.text(0)));
+  } catch (const server_failure&) {
+    // Whoever waits will say what is wrong.
+  }
 }
 
 server::lease server::take(attempts& again) {

@@ -145,6 +145,7 @@ class server {
   /// is known, or when it is no use.
   bool settled(const transaction& what, const server_failure& why, attempts& again);
   void meet(const identity& who);
+  void say_who_holds(int process);
 
   /// A lock that so many may hold.
   class few {

@@ -6,7 +6,9 @@
 #include <fermata/postgres.hpp>
 
 #include <atomic>
+#include <cstdlib>
 #include <functional>
+#include <mutex>
 #include <optional>
 #include <vector>
 
@@ -283,6 +285,38 @@ TEST_CASE("of many transactions that start the same key one has begun it, and al
   CHECK(s.client.list().size() == 1);
   for (std::size_t i = 0; i < callers; ++i)
     if (i % 3 != 0) CHECK(ids[i] == s.client.attach(double_it, "o1").id());
+}
+
+TEST_CASE("who keeps others waiting by an open transaction is named, and nothing is lost by it") {
+  ::setenv("FERMATA_BOUND", "lock_warning_ms=300", 1);
+  shop s;
+  std::mutex mutex;
+  std::string said;
+  const fermata::journal watched =
+      fermata::open(s.address, {.warn = [&](std::string_view sentence) {
+                      const std::lock_guard guard(mutex);
+                      said += sentence;
+                    }});
+  const working here(watched);
+  const auto run = fermata::client(watched).start(add_heard, 1);
+  const std::string process = s.db.text("SELECT pg_backend_pid()");
+
+  s.db.execute("SET application_name = 'forgotten'");
+  s.db.execute("BEGIN");
+  s.client.signal(s.db.handle(), run, heard, 2);
+  std::thread waits([&] { run.signal(go_on); });
+  const auto named = [&] {
+    const std::lock_guard guard(mutex);
+    return said.find("process " + process + " (forgotten of fermata, idle in transaction") !=
+           std::string::npos;
+  };
+  for (int i = 0; i < 1'500 && !named(); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  CHECK_MESSAGE(named(), said);
+  s.db.execute("COMMIT");
+  waits.join();
+
+  CHECK(run.result(30s) == 3);
 }
 
 // ---- transactional steps on tables beside the journal's ----

@@ -3,12 +3,25 @@
 
 #include <libpq-fe.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
 namespace fermata::bench {
 
-plain_connection::plain_connection(const std::string& address) : db_(PQconnectdb(address.c_str())) {
+namespace {
+
+/// What the journal's address may say beside, and libpq doesn't know.
+std::string without_lanes(std::string address) {
+  if (const std::size_t at = address.find("lanes="); at != std::string::npos)
+    address.erase(at - 1, std::min(address.find('&', at), address.size()) - at + 1);
+  return address;
+}
+
+}  // namespace
+
+plain_connection::plain_connection(const std::string& address)
+    : db_(PQconnectdb(without_lanes(address).c_str())) {
   if (PQstatus(db_) != CONNECTION_OK) fail("connect");
   script("SET client_min_messages = warning");
 }

@@ -42,8 +42,11 @@ absl::Status overloaded(std::size_t waiting) {
 
 }  // namespace
 
+writer::ticket::ticket(batch&& given, done&& call)
+    : what(std::move(given)), items(items_in(what)), bytes(bytes_in(what)), then(std::move(call)) {}
+
 writer::writer(std::shared_ptr<store> where, std::size_t waiting_max)
-    : store_(std::move(where)), waiting_max_(waiting_max) {}
+    : store_(std::move(where)), waiting_max_(waiting_max), lanes_(store_->lanes()) {}
 
 writer::~writer() {
   drain();
@@ -51,17 +54,19 @@ writer::~writer() {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
   }
-  work_.notify_one();
-  if (thread_.joinable()) thread_.join();
+  work_.notify_all();
+  for (std::thread& one : threads_) one.join();
 }
 
 writer::answer writer::commit(batch&& what) {
   ticket mine(std::move(what), {});
+  line& in = line_of(mine.what);
   {
     std::unique_lock lock(mutex_);
-    if (queue_.size() >= waiting_max_) return overloaded(queue_.size());
-    queue_.push_back(&mine);
-    if (!led_) lead(lock);
+    const std::size_t waiting = events_.queue.size() + others_.queue.size();
+    if (waiting >= waiting_max_) return overloaded(waiting);
+    put(in, &mine);
+    if (may_begin(in)) lead(lock, in);
   }
   // A thousand may wait; only who may lead takes the lock again.
   for (;;) {
@@ -74,95 +79,132 @@ writer::answer writer::commit(batch&& what) {
     std::unique_lock lock(mutex_);
     int expected = ticket::may_lead;
     mine.state.compare_exchange_strong(expected, ticket::queued);
-    if (expected == ticket::may_lead && !led_) lead(lock);
+    if (expected == ticket::may_lead && may_begin(in)) lead(lock, in);
   }
 }
 
 std::optional<writer::answer> writer::try_commit(batch& what) {
+  line& in = line_of(what);
   std::unique_lock lock(mutex_);
-  if (led_ || !queue_.empty()) return std::nullopt;
+  if (in.groups != 0 || !in.queue.empty()) return std::nullopt;
   ticket mine(std::move(what), {});
-  queue_.push_back(&mine);
-  lead(lock);  // it was alone, so it has been written
+  put(in, &mine);
+  lead(lock, in);  // it was alone, so it has been written
   if (!mine.result.ok()) what = std::move(mine.what);
   return std::move(mine.result);
 }
 
 void writer::submit(batch&& what, done then) {
   auto* made = new ticket(std::move(what), std::move(then));
-  bool wake = false;
-  {
-    const std::lock_guard lock(mutex_);
-    queue_.push_back(made);
-    if (!thread_.joinable()) thread_ = std::thread([this] { work(); });
-    wake = thread_waits_ && !led_;
-  }
-  if (wake) work_.notify_one();
+  const std::lock_guard lock(mutex_);
+  line& in = line_of(made->what);
+  put(in, made);
+  if (may_begin(in)) wake_thread();
 }
 
 void writer::drain() {
   std::unique_lock lock(mutex_);
-  empty_.wait(lock, [this] { return queue_.empty() && !led_; });
+  const auto still = [](const line& of) { return of.queue.empty() && of.groups == 0; };
+  empty_.wait(lock, [&] { return still(events_) && still(others_); });
 }
 
 void writer::work() {
   std::unique_lock lock(mutex_);
   for (;;) {
-    thread_waits_ = true;
-    work_.wait(lock, [this] { return stopping_ || (!queue_.empty() && !led_); });
-    thread_waits_ = false;
-    if (queue_.empty() && stopping_) return;
-    if (!led_ && !queue_.empty()) lead(lock);
+    ++idle_;
+    work_.wait(lock, [this] { return stopping_ || may_begin(events_) || may_begin(others_); });
+    --idle_;
+    if (may_begin(others_))
+      lead(lock, others_);
+    else if (may_begin(events_))
+      lead(lock, events_);
+    else
+      return;
   }
+}
+
+writer::line& writer::line_of(const batch& what) {
+  return lanes_ > 1 && is_plain(what) ? events_ : others_;
+}
+
+void writer::put(line& in, ticket* what) {
+  in.queue.push_back(what);
+  in.waiting += what->items;
+}
+
+/// The first group of a line may always begin: the other line leaves it a lane. A further one begins
+/// when as much waits as is under way in each on average: what is split more costs everybody more.
+bool writer::may_begin(const line& of) const {
+  if (of.queue.empty()) return false;
+  if (of.groups == 0) return true;
+  if (of.claims || of.queue.front()->what.claim) return false;
+  if (of.groups + 1 >= lanes_ || events_.groups + others_.groups >= lanes_) return false;
+  return of.waiting * of.groups >= of.written;
 }
 
 /// One group. Whoever leads writes what has queued; the next group is somebody else's, who waits
 /// already.
-void writer::lead(std::unique_lock<std::mutex>& lock) {
-  led_ = true;
-  std::vector<ticket*> group = next_group();
+void writer::lead(std::unique_lock<std::mutex>& lock, line& of) {
+  group mine = next_group(of);
+  ++of.groups;
+  of.written += mine.items;
+  of.claims = of.claims || mine.claims;
+  wake_next();
   lock.unlock();
-  write(group);
-  for (ticket* t : group) {
+  write(mine.tickets);
+  for (ticket* t : mine.tickets) {
     t->then(std::move(t->result), std::move(t->what));
     delete t;
   }
   lock.lock();
-  led_ = false;
+  --of.groups;
+  of.written -= mine.items;
+  if (mine.claims) of.claims = false;
   wake_next();
 }
 
-/// Whoever is first in the queue leads next, unless somebody who comes just now is faster: one
-/// thread is woken, however many wait.
+/// Whoever is first in a queue leads next, unless somebody who comes just now is faster: one thread
+/// is woken, however many wait.
 void writer::wake_next() {
-  if (queue_.empty())
-    empty_.notify_all();
-  else if (queue_.front()->then)
-    work_.notify_one();
-  else if (queue_.front()->state.exchange(ticket::may_lead) == ticket::queued)
-    queue_.front()->state.notify_one();
+  for (line* of : {&others_, &events_}) {
+    if (!may_begin(*of)) continue;
+    ticket& first = *of->queue.front();
+    if (first.then)
+      wake_thread();
+    else if (first.state.exchange(ticket::may_lead) == ticket::queued)
+      first.state.notify_one();
+  }
+  if (events_.groups + others_.groups == 0) empty_.notify_all();
 }
 
-std::vector<writer::ticket*> writer::next_group() {
-  std::vector<ticket*> group;
-  std::size_t items = 0;
+/// One that has nothing to do; else another one. When all write, the next of them that is done.
+void writer::wake_thread() {
+  if (idle_ != 0)
+    work_.notify_one();
+  else if (threads_.size() < lanes_)
+    threads_.emplace_back([this] { work(); });
+}
+
+writer::group writer::next_group(line& of) const {
+  group made;
   std::size_t bytes = 0;
-  bool claims = false;
   std::int64_t worker = 0;
-  while (!queue_.empty()) {
-    const batch& next = queue_.front()->what;
+  while (!of.queue.empty()) {
+    const batch& next = of.queue.front()->what;
     const bool other_worker = worker != 0 && next.worker != 0 && next.worker != worker;
-    if (!group.empty() && (items >= limits::batch_events || bytes >= limits::batch_bytes ||
-                           other_worker || (claims && next.claim.has_value())))
+    const bool claims_beside = next.claim && (made.claims || of.groups != 0);
+    if (!made.tickets.empty() && (made.items >= limits::batch_events ||
+                                  bytes >= limits::batch_bytes || other_worker || claims_beside))
       break;
-    bytes += queue_.front()->bytes;
-    items += next.appends.size() + next.starts.size() + next.messages.size() + next.finish.size();
-    claims = claims || next.claim.has_value();
+    bytes += of.queue.front()->bytes;
+    made.items += of.queue.front()->items;
+    made.claims = made.claims || next.claim.has_value();
     if (next.worker != 0) worker = next.worker;
-    group.push_back(queue_.front());
-    queue_.pop_front();
+    made.tickets.push_back(of.queue.front());
+    of.queue.pop_front();
   }
-  return group;
+  of.waiting -= made.items;
+  return made;
 }
 
 void writer::write(std::vector<ticket*>& group) {

@@ -179,6 +179,14 @@ struct batch {
   }
 };
 
+/// An event after its predecessor and nothing else, as every finished step is: what nobody but the run's
+/// owner need know of.
+bool is_plain(const append& what) noexcept;
+/// It has plain appends, of a worker, and nothing else.
+bool is_plain(const batch& what) noexcept;
+
+/// Appends, starts, messages and tasks that are finished.
+std::size_t items_in(const batch& what) noexcept;
 /// What it adds to the journal's file, near enough: payloads and details.
 std::size_t bytes_in(const append& what) noexcept;
 std::size_t bytes_in(const batch& what) noexcept;

@@ -87,7 +87,7 @@ struct run_place {
 /// Errors: UNAVAILABLE and RESOURCE_EXHAUSTED (disk full) may be tried again: nothing is lost;
 /// DATA_LOSS names what is damaged. Every message is a sentence; the payload `fer_code` of a status
 /// holds the stable code (see status.hpp).
-/// Threads: any; `commit` runs one at a time.
+/// Threads: any; of `commit`, at most `lanes` at a time.
 class store {
  public:
   virtual ~store() = default;
@@ -98,7 +98,10 @@ class store {
   /// `what` is left as it was, to be sent again; what had landed all the same is then found by its
   /// bytes.
   virtual absl::StatusOr<batch_result> commit(batch&& what) = 0;
-  /// The starts (none tied to another) and messages of `what`, which has nothing else, as a part of the caller's transaction:
+  /// How many commits at a time are of use: one, where each waits for the one before.
+  virtual std::size_t lanes() const { return 1; }
+  /// The starts (none tied to another) and messages of `what`, which has nothing else, as a part of
+  /// the caller's transaction:
   /// they are there when it commits, and never were when it rolls back. With an error nothing of
   /// them is in it. Who waits is woken by the commit, or finds it.
   /// FAILED_PRECONDITION (FER-3001) when the connection isn't to this journal, or in no transaction.

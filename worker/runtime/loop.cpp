@@ -227,13 +227,22 @@ std::int64_t run_loop::last_due() const {
 /// all the same is found by its bytes.
 void run_loop::send_again() {
   if (again_.empty() || journal_.time().steady_now_us() < again_at_) return;
-  for (commit_answer& waiting : std::exchange(again_, {})) {
-    if (auto answer = journal_.writer().try_commit(waiting.batch)) {
-      waiting.answer = std::move(*answer);
-      take_answer(std::move(waiting));
+  again_at_ = journal_.time().steady_now_us() + engine::limits::store_retry_ms * 1000;
+  std::vector<commit_answer> all = std::exchange(again_, {});
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    auto answer = journal_.writer().try_commit(all[i].batch);
+    const bool written = answer && answer->ok();
+    if (answer) {
+      all[i].answer = std::move(*answer);
+      take_answer(std::move(all[i]));
     } else {
-      again_.push_back(std::move(waiting));
+      again_.push_back(std::move(all[i]));
     }
+    if (written) continue;
+    // Each try may take as long as the store's patience: the others wait for the next time.
+    std::move(all.begin() + static_cast<std::ptrdiff_t>(i) + 1, all.end(),
+              std::back_inserter(again_));
+    return;
   }
 }
 

@@ -172,6 +172,7 @@ class run_loop final : public detail::local_worker {
     engine::head head;
     bool owned = false;
     bool appending = false;
+    std::uint64_t moved_beside = 0;  // its head, last while this claim was under way
     bool refused = false;         // its append was, by a journal that it wasn't compared with yet
     bool dirty = false;           // in dirty_
     bool queued = false;          // in to_append_
@@ -266,8 +267,12 @@ class run_loop final : public detail::local_worker {
   bool flush();
   void keep_writer_busy();
   bool worth_a_batch(std::size_t at_least) const;
+  bool may_send() const;
+  std::size_t large_batch() const;
   commit_answer collect();
   void submit(commit_answer&& made);
+  void hand_over(commit_answer&& made);
+  std::optional<commit_answer> plain_of(commit_answer& made) const;
   std::optional<engine::claim_request> claim_request_now();
   void gather(active& run);
   outbox& out_of(active& run);
@@ -347,8 +352,9 @@ class run_loop final : public detail::local_worker {
   bool more_tasks_ = false;
   bool claim_failed_ = false;  // what it took may not be known here
   std::uint64_t appends_sent_ = 0;
-  int batches_under_way_ = 0;  // with the writer: one is written, one waits for its turn
+  int batches_under_way_ = 0;  // with the writer
   bool claim_under_way_ = false;
+  std::uint64_t claims_sent_ = 0;
   std::vector<commit_answer> again_;  // batches that couldn't be written
   std::int64_t again_at_ = 0;
   std::int64_t trouble_since_ = 0;

@@ -221,6 +221,7 @@ run_loop::commit_answer run_loop::collect() {
   if (!claim_under_way_) made.batch.claim = claim_request_now();
   made.claims = made.batch.claim.has_value();
   claim_under_way_ = claim_under_way_ || made.claims;
+  if (made.claims) ++claims_sent_;
   made.batch.worker = worker_;
   made.sent = store_.boot_now();
   return made;
@@ -243,7 +244,44 @@ bool run_loop::flush() {
   return false;
 }
 
+/// Where several groups may be under way, plain appends go apart: they wait for nobody's locks, and
+/// their way of being written is the shortest.
 void run_loop::submit(commit_answer&& made) {
+  std::optional<commit_answer> plain = plain_of(made);
+  hand_over(std::move(made));
+  if (plain) hand_over(std::move(*plain));
+}
+
+/// If there are enough of them, and anything else.
+std::optional<run_loop::commit_answer> run_loop::plain_of(commit_answer& made) const {
+  if (journal_.writer().lanes() == 1) return std::nullopt;
+  std::vector<bool> is(made.batch.appends.size());
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < is.size(); ++i) {
+    is[i] = engine::is_plain(made.batch.appends[i]);
+    count += is[i] ? 1 : 0;
+  }
+  if (count < inline_appends * 2 || count == engine::items_in(made.batch)) return std::nullopt;
+  commit_answer plain{.answer = absl::UnknownError(""), .batch = {}, .runs = {}};
+  plain.batch.worker = made.batch.worker;
+  plain.sent = made.sent;
+  plain.batch.appends.reserve(count);
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < is.size(); ++i) {
+    if (is[i]) {
+      plain.batch.appends.push_back(std::move(made.batch.appends[i]));
+      plain.runs.push_back(made.runs[i]);
+    } else {
+      if (kept != i) made.batch.appends[kept] = std::move(made.batch.appends[i]);
+      made.runs[kept++] = made.runs[i];
+    }
+  }
+  made.batch.appends.resize(kept);
+  made.runs.resize(kept);
+  return plain;
+}
+
+void run_loop::hand_over(commit_answer&& made) {
   ++batches_under_way_;
   journal_.writer().submit(
       std::move(made.batch),
@@ -254,23 +292,30 @@ void run_loop::submit(commit_answer&& made) {
       });
 }
 
-/// Whether so many appends may be sent now. While the writer has a batch, another may wait for it, so
+/// Whether so many appends may be sent now. While the writer has batches, another may wait for it, so
 /// that it needn't wait for the loop; a small one would only make the commits smaller.
 bool run_loop::worth_a_batch(std::size_t at_least) const {
-  if (!again_.empty() || must_compare() || batches_under_way_ >= 2) return false;
-  if (batches_under_way_ == 1)
-    at_least = std::max({at_least, inline_appends * 2, owned_.load() / 3});
+  if (!may_send()) return false;
+  if (batches_under_way_ > 0) at_least = std::max(at_least, large_batch());
   return to_append_.size() >= at_least;
 }
 
-/// While some of the runs are being written, others are worked on: as soon as a third of them have
-/// something to write they are sent, whatever mail there still is.
+bool run_loop::may_send() const {
+  const auto most = static_cast<int>(journal_.writer().lanes()) + 1;
+  return again_.empty() && !must_compare() && batches_under_way_ < most;
+}
+
+std::size_t run_loop::large_batch() const {
+  return std::max(inline_appends * 2, owned_.load() / 3);
+}
+
+/// While some of the runs are being written, others are worked on: as soon as a large part of them has
+/// something to write it is sent, whatever mail there still is.
 void run_loop::keep_writer_busy() {
-  if (options_.inline_commits || batches_under_way_ >= 2 || !again_.empty()) return;
-  const std::size_t third = std::max(inline_appends * 2, owned_.load() / 3);
-  if (dirty_.size() + to_append_.size() < third) return;
+  if (options_.inline_commits || !may_send()) return;
+  if (dirty_.size() + to_append_.size() < large_batch()) return;
   advance_dirty();
-  if (!worth_a_batch(third)) return;
+  if (!worth_a_batch(large_batch())) return;
   if (commit_answer made = collect(); !made.batch.empty()) submit(std::move(made));
 }
 

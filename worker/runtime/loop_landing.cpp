@@ -40,7 +40,7 @@ void run_loop::take_answer(commit_answer&& what) {
     return;
   }
   if (what.claims) claim_under_way_ = false;
-  if (std::exchange(trouble_since_, 0) != 0)
+  if (again_.empty() && std::exchange(trouble_since_, 0) != 0)
     outside_.log(level::info, "the journal can be written again, work goes on");
   for (std::size_t i = 0; i < what.runs.size(); ++i) {
     if (i % at_a_time == at_a_time - 1 && !options_.inline_commits) advance_dirty();
@@ -113,6 +113,7 @@ void run_loop::landed(active& run, engine::append_result& how) {
     run.head = sent.then;
     if (run.live) run.live->machine().landed(sent.events.size());
   }
+  if (claim_under_way_) run.moved_beside = claims_sent_;
   for (const std::uint64_t seq : sent.consumes) run.taken.erase(seq);
   for (const engine::message_id& id : how.undeliverable)
     outside_.log(level::warning, fmt::format("run {}: message {} found no open run",

@@ -74,8 +74,11 @@ run_loop::active& run_loop::place_for(const engine::run_row& row) {
 
 void run_loop::adopt(engine::claimed&& found) {
   auto known = runs_.find(found.run.run);
-  if (known != runs_.end() && known->second->owned && known->second->appending)
-    return feed(*known->second, found);  // the answer comes; its head is the newer one
+  // Plain appends are written beside a claim: a head that has moved meanwhile, or is about to, is the
+  // newer one.
+  if (known != runs_.end() && known->second->owned &&
+      (known->second->appending || known->second->moved_beside == claims_sent_))
+    return feed(*known->second, found);
   const bool owned_here = known != runs_.end() && known->second->owned;
   if (known != runs_.end() && known->second->live &&
       found.head.position < known->second->head.position)

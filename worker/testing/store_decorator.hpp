@@ -21,6 +21,7 @@ class store_decorator : public engine::store {
   or_status<engine::batch_result> commit(engine::batch&& what) override {
     return inner_->commit(std::move(what));
   }
+  std::size_t lanes() const override { return inner_->lanes(); }
   or_status<engine::batch_result> write_within(const engine::caller_transaction& where,
                                                const engine::batch& what) override {
     return inner_->write_within(where, what);

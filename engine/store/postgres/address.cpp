@@ -16,6 +16,7 @@ namespace {
 
 constexpr int poll_least_ms = 10;
 constexpr int poll_most_ms = 60'000;
+constexpr int lanes_most = 16;
 constexpr std::size_t identifier_max = 63;  // bytes, NAMEDATALEN - 1
 
 /// As given, but for what is between the user's ':' and the '@'.
@@ -51,6 +52,11 @@ bool is_plain_name(std::string_view name) {
          (name[0] < '0' || name[0] > '9') && !name.starts_with("pg_");
 }
 
+bool read_number(std::string_view value, int least, int most, int& to) {
+  const auto [end, error] = std::from_chars(value.begin(), value.end(), to);
+  return error == std::errc() && end == value.end() && to >= least && to <= most;
+}
+
 /// True when the option is ours.
 bool take_option(std::string_view text, std::string_view option, address& to) {
   const std::string_view value = option.substr(std::min(option.find('=') + 1, option.size()));
@@ -60,12 +66,16 @@ bool take_option(std::string_view text, std::string_view option, address& to) {
     to.schema = value;
     return true;
   }
-  if (!option.starts_with("poll=")) return false;
-  const auto [end, error] = std::from_chars(value.begin(), value.end(), to.poll_ms);
-  if (error != std::errc() || end != value.end() || to.poll_ms < poll_least_ms ||
-      to.poll_ms > poll_most_ms)
-    bad_address(text,
-                fmt::format("poll is in milliseconds, {} to {}", poll_least_ms, poll_most_ms));
+  if (option.starts_with("poll=")) {
+    if (!read_number(value, poll_least_ms, poll_most_ms, to.poll_ms))
+      bad_address(text,
+                  fmt::format("poll is in milliseconds, {} to {}", poll_least_ms, poll_most_ms));
+    return true;
+  }
+  if (!option.starts_with("lanes=")) return false;
+  if (!read_number(value, 1, lanes_most, to.lanes))
+    bad_address(text, fmt::format("lanes is how many commits may be under way at once, 1 to {}",
+                                  lanes_most));
   return true;
 }
 

@@ -8,9 +8,10 @@
 namespace fermata::engine::postgres {
 
 /// "postgres://orders@db.example/fermata", "postgres:///fermata?host=/run/postgresql&schema=orders".
-/// Everything is libpq's (PostgreSQL documentation, 34.1.1.2), but for two options of ours:
+/// Everything is libpq's (PostgreSQL documentation, 34.1.1.2), but for three options of ours:
 ///   schema=NAME  where the tables lie; several journals in one database. "fermata".
 ///   poll=MS      how often others' writes are looked for where LISTEN can't be had. 1000.
+///   lanes=N      how many commits of a process may be under way at once. 4.
 struct address {
   /// "host" "db1,db2": what says where, for each of several servers.
   struct list {
@@ -23,6 +24,7 @@ struct address {
   std::string schema = "fermata";
   std::vector<list> hosts;  // empty: there is one
   int poll_ms = 1'000;
+  int lanes = 4;
 };
 
 bool is_postgres_address(std::string_view text);

@@ -8,21 +8,6 @@
 
 namespace fermata::engine::postgres {
 
-bool is_plain(const append& what) {
-  const run_changes& c = what.changes;
-  const bool only_events = what.then == then::keep && !what.by_operator && !what.body &&
-                           what.consumed.empty() && what.children.empty() &&
-                           what.messages.empty() && what.tasks.empty() && what.tasks_gone.empty() &&
-                           what.tasks_withdrawn.empty() && !what.waits && !what.status &&
-                           !what.attention && !what.looked && !what.make_ready &&
-                           what.logs.empty() && what.events.size() == 1;
-  const bool no_changes = !c.state && !c.ended && !c.error && c.timers_set.empty() &&
-                          c.timers_removed.empty() && !c.all_timers_removed && c.tags.empty() &&
-                          c.published.empty();
-  return only_events && no_changes && what.after != 0 &&
-         what.events.front().position == what.after + 1;
-}
-
 params plain_appends(const interner& names, const batch& what,
                      const std::vector<std::size_t>& which) {
   event_columns firsts;
@@ -49,13 +34,10 @@ absl::flat_hash_set<std::size_t> landed_of(const batch& what, const std::vector<
 }
 
 bool all_plain(const batch& what) {
-  if (what.worker == 0 || !what.starts.empty() || !what.messages.empty() || !what.finish.empty() ||
-      what.claim || what.appends.empty())
-    return false;
+  if (!is_plain(what)) return false;
   absl::flat_hash_set<run_id> runs;
-  return std::ranges::all_of(what.appends, [&](const append& one) {
-    return is_plain(one) && runs.insert(one.run).second;
-  });
+  return std::ranges::all_of(what.appends,
+                             [&](const append& one) { return runs.insert(one.run).second; });
 }
 
 absl::flat_hash_set<std::size_t> append_plain(server& at, const batch& what) {

@@ -95,6 +95,10 @@ absl::StatusOr<batch_result> postgres_store::commit(batch&& what) {
   });
 }
 
+std::size_t postgres_store::lanes() const {
+  return static_cast<std::size_t>(parts_->at.where.lanes);
+}
+
 // ---- clock and wake-ups ----
 
 time_us postgres_store::now() const { return parts_->at.clock.now(); }

@@ -27,6 +27,7 @@ class postgres_store final : public store {
   absl::StatusOr<batch_result> commit(batch&& what) override;
   absl::StatusOr<batch_result> write_within(const caller_transaction& where,
                                             const batch& what) override;
+  std::size_t lanes() const override;
 
   absl::StatusOr<worker_row> register_worker(const worker_row& who) override;
   absl::Status renew(std::int64_t worker, std::int64_t until) override;

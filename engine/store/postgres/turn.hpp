@@ -115,8 +115,6 @@ void learn_names(server& at, const encoded_event& what);
 /// Locks and reads what the batch touches. Plain appends (events after their predecessor, and nothing
 /// else) are written at once: `landed` says which.
 void load(turn& turn, const batch& what);
-/// Is it one of those?
-bool is_plain(const append& what);
 /// A batch of nothing else, in one round trip: no BEGIN, the commit comes with the end of the pipeline.
 /// Answers the places in the batch of those that landed; what didn't is looked at as any append.
 absl::flat_hash_set<std::size_t> append_plain(server& at, const batch& what);

@@ -16,6 +16,7 @@ class passing_store : public store {
   absl::StatusOr<batch_result> commit(batch&& what) override {
     return inner_.commit(std::move(what));
   }
+  std::size_t lanes() const override { return inner_.lanes(); }
   absl::StatusOr<worker_row> register_worker(const worker_row& who) override {
     return inner_.register_worker(who);
   }

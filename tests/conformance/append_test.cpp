@@ -186,6 +186,26 @@ TEST_CASE("one refused append fails neither its batch nor its neighbours") {
   CHECK(scene.events(right.run).size() == 2);
 }
 
+TEST_CASE("of a batch that is sent again, what hadn't landed lands beside what had") {
+  scene scene;
+  const worker_row worker = scene.join();
+  writer left(scene, scene.begin(worker));
+  writer right(scene, scene.begin(worker));
+  const append once = left.next({step_completed("1")});
+  CHECK(left.land(once) == landing::landed);
+
+  batch both;
+  both.worker = worker.row;
+  both.appends = {once, right.next({step_completed("1")})};
+  const auto done = scene.journal->commit(std::move(both));
+
+  REQUIRE(done.ok());
+  CHECK(done->appends[0].how == landing::landed);
+  CHECK(done->appends[1].how == landing::landed);
+  CHECK(scene.events(left.run).size() == 2);
+  CHECK(scene.events(right.run).size() == 2);
+}
+
 TEST_CASE("two appends of one run may share a batch") {
   scene scene;
   const worker_row worker = scene.join();

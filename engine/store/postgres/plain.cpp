@@ -43,14 +43,22 @@ bool all_plain(const batch& what) {
 absl::flat_hash_set<std::size_t> append_plain(server& at, const batch& what) {
   std::vector<std::size_t> all(what.appends.size());
   std::iota(all.begin(), all.end(), std::size_t{0});
+  bool all_new = true;
   return at.read_beside([&](connection& db) {
     // Behind a pool the settings go with each transaction, which is one more statement anyway.
     if (!db.durable()) return absl::flat_hash_set<std::size_t>{};
     learn_names(at, what);
     const std::int64_t asked = at.clock.boot_now();
     db.send(fence_and_time_sql, params(what.worker));
-    db.send(append_sql, plain_appends(at.names, what, all));
-    std::vector<rows> answers = db.finish();
+    db.send(all_new ? append_new_sql : append_sql, plain_appends(at.names, what, all));
+    std::vector<rows> answers;
+    try {
+      answers = db.finish();
+    } catch (const server_failure& why) {
+      // One of them is there: sent before by ourselves, or another was faster.
+      if (why.how == failure::again) all_new = false;
+      throw;
+    }
     if (answers[0].next()) at.clock.learn(answers[0].integer(0), asked, at.clock.boot_now());
     return landed_of(what, all, answers[1]);
   });

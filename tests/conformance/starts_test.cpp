@@ -436,3 +436,26 @@ TEST_CASE("at most one run of a chain is open") {
   CHECK(scene.journal->begin_copy(copy, {scene.first_event(copy)}, {}).code() ==
         absl::StatusCode::kFailedPrecondition);
 }
+
+TEST_CASE("a start finds the chain of its key beside an append to it") {
+  scene scene;
+  const worker_row worker = scene.join();
+  start_request first = scene.request();
+  first.key = "order-42";
+  writer run(scene, scene.begin(worker, first));
+  append looks = run.next({step_completed("1")});
+  looks.looked = true;
+  start_request again = scene.request();
+  again.key = "order-42";
+
+  batch both;
+  both.worker = worker.row;
+  both.appends = {looks};
+  both.starts = {scene.item(again)};
+  const auto done = scene.journal->commit(std::move(both));
+
+  REQUIRE(done.ok());
+  CHECK(done->appends[0].how == landing::landed);
+  CHECK(done->starts[0].how == start_result::outcome::attached);
+  CHECK(done->starts[0].run == run.run);
+}

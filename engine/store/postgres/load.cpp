@@ -21,8 +21,10 @@ std::string digest16(const payload& input) {
 struct touched {
   std::set<run_id> runs;                    // appended to
   std::map<chain_id, std::int64_t> chains;  // → unread messages that make a difference
-  std::set<chain_id> addressed;             // chains that get messages
-  std::set<run_id> existing;                // starts and children
+  std::map<chain_id, std::int64_t>
+      inboxes;                   // the same, of a run's own: no more is asked of the chain
+  std::set<chain_id> addressed;  // chains that get messages
+  std::set<run_id> existing;     // starts and children
   std::vector<std::pair<chain_id, message_id>> messages;
   std::vector<std::pair<chain_id, std::uint64_t>> consumed;
   std::map<std::tuple<std::int64_t, std::string, std::string>, known_key> keys;  // in lock order
@@ -33,6 +35,10 @@ struct touched {
   void chain(const chain_id& id, std::size_t enough) {
     std::int64_t& known = chains[id];
     known = std::max(known, static_cast<std::int64_t>(enough));
+  }
+  std::size_t unread_of(const chain_id& id) const {
+    const auto own = inboxes.find(id);
+    return own == inboxes.end() ? 0 : static_cast<std::size_t>(own->second);
   }
   void message(const engine::message& what) {
     chain(what.to, 1);
@@ -67,10 +73,8 @@ touched touched_by(const server& at, const batch& what) {
     all.runs.insert(one.run);
     const bool asks_for_inbox =
         one.then != then::keep || !one.consumed.empty() || one.looked || one.by_operator;
-    if (asks_for_inbox) {
-      all.chain(one.chain, 0);
-      all.chains[one.chain] += static_cast<std::int64_t>(one.consumed.size()) + 1;
-    }
+    if (asks_for_inbox)
+      all.inboxes[one.chain] += static_cast<std::int64_t>(one.consumed.size()) + 1;
     for (const std::uint64_t seq : one.consumed) all.consumed.emplace_back(one.chain, seq);
     for (const message& sent : one.messages) all.message(sent);
     if (!one.tasks_gone.empty() || !one.tasks_withdrawn.empty() || !one.tasks.empty() ||
@@ -82,7 +86,10 @@ touched touched_by(const server& at, const batch& what) {
     }
     for (const start_request& child : one.children) {
       all.existing.insert(child.run);
-      if (!child.key.empty()) all.key(at.spaces, child, digest16(child.input));
+      if (!child.key.empty()) {
+        all.key(at.spaces, child, digest16(child.input));
+        if (child.chain == one.chain) all.chain(one.chain, 0);  // it goes on: its key is its own
+      }
       if (!child.previous_run.empty()) all.runs.insert(child.previous_run);
     }
     if (one.then == then::end && one.may_have_children) all.ending.emplace_back(one.run, one.chain);
@@ -97,6 +104,12 @@ touched touched_by(const server& at, const batch& what) {
     all.with_tasks.insert(one.task.run);
     all.message(one.outcome);
   }
+  std::erase_if(all.inboxes, [&](const auto& own) {
+    const auto whole = all.chains.find(own.first);
+    if (whole == all.chains.end()) return false;
+    whole->second += own.second;
+    return true;
+  });
   return all;
 }
 
@@ -230,6 +243,18 @@ void ask_for_chains(turn& turn, round_trip& trip, const std::map<chain_id, std::
   });
 }
 
+void ask_for_inboxes(turn& turn, round_trip& trip, const touched& all) {
+  if (all.inboxes.empty()) return;
+  column chain(type::uuid), enough(type::int8);
+  for (const auto& [id, count] : all.inboxes) {
+    chain.add(id);
+    enough.add(count);
+  }
+  trip.ask(read_inboxes_sql, params(chain, enough), [&turn](rows& row) {
+    while (row.next()) turn.chains[row.id<chain_id>(0)].unread = row.integer(1);
+  });
+}
+
 void ask_for_messages(turn& turn, round_trip& trip, const touched& all) {
   if (!all.messages.empty()) {
     column chain(type::uuid), id(type::uuid);
@@ -315,6 +340,7 @@ void load(turn& turn, const batch& what) {
   ask_for_runs(turn, trip, all, locked);
   ask_for_keys(turn, trip, all);
   ask_for_chains(turn, trip, all.chains);
+  ask_for_inboxes(turn, trip, all);
   ask_for_messages(turn, trip, all);
   ask_for_ids(turn, trip, all);
   ask_for_tasks(turn, trip, all);
@@ -326,7 +352,8 @@ void load(turn& turn, const batch& what) {
   for (const std::size_t i : all.plain)
     if (!turn.landed.contains(i)) more.runs.insert(what.appends[i].run);
   for (const auto& [name, key] : turn.keys)
-    if (key.bound && !turn.chains.contains(key.chain)) more.chain(key.chain, 0);
+    if (key.bound && !all.chains.contains(key.chain))
+      more.chain(key.chain, all.unread_of(key.chain));
   ask_for_runs(turn, trip, more, locked);
   ask_for_chains(turn, trip, more.chains);
   trip.go();

@@ -65,6 +65,11 @@ inline constexpr const char* read_chains_sql =
     "  WHERE s.run = c.chain AND s.chain IS NULL "
     "  UNION ALL SELECT s.run FROM fermata.start_requests s WHERE s.chain = c.chain LIMIT 1) q "
     "  ON true";
+// Of those that have any.
+inline constexpr const char* read_inboxes_sql =
+    "SELECT c.chain, i.unread FROM unnest($1::uuid[], $2::int8[]) AS c(chain, enough) "
+    "CROSS JOIN LATERAL (SELECT count(*) AS unread FROM (SELECT 1 FROM fermata.inbox x "
+    "  WHERE x.chain = c.chain LIMIT c.enough) counted) i WHERE i.unread > 0";
 inline constexpr const char* read_ids_sql =
     "SELECT u.chain, u.id FROM unnest($1::uuid[], $2::uuid[]) AS u(chain, id) WHERE "
     "EXISTS(SELECT 1 FROM fermata.inbox i WHERE i.chain = u.chain AND i.id = u.id) OR "

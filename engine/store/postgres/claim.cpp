@@ -2,12 +2,14 @@
 #include "engine/event/encode.hpp"
 #include "engine/event/flags.hpp"
 #include "engine/store/postgres/claim_statements.hpp"
-#include "engine/store/postgres/low_water.hpp"
+#include "engine/store/postgres/load_statements.hpp"
+#include "engine/store/postgres/prospect.hpp"
 #include "engine/store/postgres/turn.hpp"
 #include "engine/store/projection.hpp"
 
 #include <algorithm>
-#include <limits>
+#include <functional>
+#include <map>
 #include <utility>
 
 namespace fermata::engine::postgres {
@@ -27,105 +29,81 @@ class claimer {
         result_(result),
         space_(turn.at.spaces.id_of(what.space)),
         wanted_(static_cast<std::size_t>(std::max(0, what.at_most))) {
-    for (const std::string& name : what.workflows) {
-      workflow_ids_.add(turn.at.names.id_of(name));
-      workflows_.add(std::string_view(name));
-    }
-    for (const std::string& name : what.queues) {
-      queue_names_[turn.at.names.id_of(name)] = name;
-      queues_.add(std::string_view(name));
-    }
-    for (const auto& [id, name] : queue_names_) queue_ids_.add(id);
-    for (const run_id& run : what.not_these) not_these_.add(run);
+    for (const std::string& name : what.queues) queue_names_[turn.at.names.id_of(name)] = name;
   }
 
-  void look() {
-    const bool whole = from_.sweeps.due(turn_.at.clock.steady_now());
-    if (whole) find_stretches();
-    look_once();
-    if (!whole && !full()) sweep_if_allowed();
-    take_all();
+  /// With the fence it stands at the beginning of its transaction; else behind what the batch has
+  /// written. Without `seen` everything is asked.
+  void look(const prospect* seen, bool with_fence) {
+    if (with_fence)
+      ask(fence_sql, params(turn_.worker), [this](rows& row) { read_fence(turn_, row); });
+    if (!what_.workflows.empty()) ask_for(seen);
+    go();
+    if (with_fence) turn_.now = turn_.at.clock.now();
+    if (turn_.alive) take_all();
   }
 
  private:
   bool full() const { return chosen_.size() + requests_.size() > wanted_; }
 
-  // ---- stretches ----
-
-  void find_stretches() {
-    sweeping_since_ = turn_.at.clock.steady_now();
-    turn_.in.send(request_stretches_sql, params(space_, queues_));
-    turn_.in.send(mark_stretches_sql, params(space_, queue_ids_));
-    std::vector<rows> found = turn_.in.finish();
-    const std::size_t last = found.size() - 1;  // what was to be written came before
-    from_.requests.forget();
-    from_.marks.forget();
-    for (rows& row = found[last - 1]; row.next();) {
-      const low_water::stretch at_once{std::string(row.text(0)), row.integer(1), false};
-      from_.requests.begin_anew(at_once);
-      from_.requests.begin_anew({at_once.queue, at_once.priority, true});
-    }
-    for (rows& row = found[last]; row.next();)
-      from_.marks.begin_anew({queue_names_[row.integer(0)], row.integer(1), false});
-  }
-
-  void swept() {
-    if (sweeping_since_ != 0)
-      from_.sweeps.swept(std::exchange(sweeping_since_, 0), turn_.at.clock.steady_now());
-  }
-
-  /// It got less than it asked for: is there anything before where it looked?
-  void sweep_if_allowed() {
-    const std::int64_t now = turn_.at.clock.steady_now();
-    if (!from_.sweeps.allowed(now)) {
-      const time_us then = what_.now + (from_.sweeps.allowed_at() - now);
-      result_.next_not_before =
-          result_.next_not_before == 0 ? then : std::min(result_.next_not_before, then);
-      return;
-    }
-    find_stretches();
-    look_once();
-  }
-
   // ---- looking ----
 
-  /// $1 … $6.
   params filter() const {
-    return params(space_, workflow_ids_, std::string_view(what_.build),
-                  what_.own_build_only ? turn_.at.names.id_of(what_.build) : 0, not_these_,
-                  std::int64_t{format_level});
+    return std::move(claim_filter(turn_.at.names, space_, turn_.worker, what_)
+                         .add(static_cast<std::int64_t>(wanted_ + 1)));
   }
 
-  std::int64_t at_most() const { return static_cast<std::int64_t>(wanted_ + 1); }
+  void ask(const char* sql, params&& given, std::function<void(rows&)> read) {
+    turn_.in.send(sql, std::move(given));
+    readers_.push_back(std::move(read));
+  }
 
-  void look_once() {
-    params own_marks = filter();
-    own_marks.add(turn_.worker).add(at_most());
-    turn_.in.send(own_marks_sql, std::move(own_marks));
-    params own_timers = filter();
-    own_timers.add(turn_.worker).add(timers_looked_at_most).add(what_.now);
-    turn_.in.send(own_timers_sql, std::move(own_timers));
-    params timers = filter();
-    timers.add(2 * at_most()).add(what_.now).add(queue_ids_);  // one run may have several
-    turn_.in.send(timers_sql, std::move(timers));
-    ask_for_marks();
-    ask_for_requests();
-    turn_.in.send(next_timer_sql, params(space_, what_.now));
-    turn_.in.send(next_start_sql, params(space_, what_.now));
-    std::vector<rows> all = turn_.in.finish();
-    rows* answer = all.data() + (all.size() - 7);  // what was to be written came before
+  void go() {
+    std::vector<rows> answers = turn_.in.finish();
+    // What was to be written came before.
+    rows* mine = answers.data() + (answers.size() - readers_.size());
+    for (const auto& read : std::exchange(readers_, {})) read(*mine++);
+  }
 
-    while (answer[0].next()) choose(answer[0].id<run_id>(0));
-    while (answer[1].next()) choose_timer(answer[1]);
-    while (answer[2].next()) choose(answer[2].id<run_id>(0));
-    while (answer[3].next()) choose_mark(answer[3]);
-    while (answer[4].next()) choose_request(answer[4]);
-    if (answer[5].next()) result_.next_timer = answer[5].integer(0);
-    if (answer[6].next()) result_.next_not_before = answer[6].integer(0);
-    swept();
+  void ask_for(const prospect* seen) {
+    if (seen == nullptr || seen->own_marks)
+      ask(own_marks_sql, filter(), [this](rows& row) { choose_all(row); });
+    if (seen == nullptr || seen->own_timers) ask_for_own_timers();
+    if (seen == nullptr || seen->timers) ask_for_timers();
+    if (seen == nullptr || seen->marks) ask_for_marks();
+    if (seen == nullptr || seen->requests) ask_for_requests();
+    if (seen != nullptr) {
+      result_.next_timer = seen->next_timer;
+      result_.next_not_before = seen->next_not_before;
+      return;
+    }
+    ask(next_timer_sql, params(space_, what_.now), [this](rows& row) {
+      if (row.next()) result_.next_timer = row.integer(0);
+    });
+    ask(next_start_sql, params(space_, what_.now), [this](rows& row) {
+      if (row.next()) result_.next_not_before = row.integer(0);
+    });
+  }
+
+  void ask_for_own_timers() {
+    params given = claim_filter(turn_.at.names, space_, turn_.worker, what_);
+    given.add(timers_looked_at_most).add(from_.timers);
+    ask(own_timers_sql, std::move(given), [this](rows& row) {
+      while (row.next()) choose_timer(row);
+    });
+  }
+
+  void ask_for_timers() {
+    column queues(type::int8);
+    for (const auto& [id, name] : queue_names_) queues.add(id);
+    params given = claim_filter(turn_.at.names, space_, turn_.worker, what_);
+    given.add(static_cast<std::int64_t>(2 * (wanted_ + 1)));  // one run may have several
+    given.add(from_.timers).add(queues);
+    ask(timers_sql, std::move(given), [this](rows& row) { choose_all(row); });
   }
 
   void ask_for_marks() {
+    if (from_.marks.all().empty()) return;
     column queue(type::int8), priority(type::int8), since(type::int8), run(type::uuid);
     for (const auto& [where, place] : from_.marks.all()) {
       queue.add(turn_.at.names.id_of(where.queue));
@@ -134,11 +112,14 @@ class claimer {
       run.add(place.run.view());
     }
     params given = filter();
-    given.add(at_most()).add(queue).add(priority).add(since).add(run);
-    turn_.in.send(marks_sql, std::move(given));
+    given.add(queue).add(priority).add(since).add(run);
+    ask(marks_sql, std::move(given), [this](rows& row) {
+      while (row.next()) choose_mark(row);
+    });
   }
 
   void ask_for_requests() {
+    if (from_.requests.all().empty()) return;
     column queue(type::text), priority(type::int8), not_before(type::int8), run(type::uuid),
         until(type::int8);
     for (const auto& [where, place] : from_.requests.all()) {
@@ -148,9 +129,15 @@ class claimer {
       run.add(place.run.view());
       until.add(where.delayed ? what_.now : 0);
     }
-    turn_.in.send(requests_sql,
-                  params(queue, priority, not_before, run, until, space_, what_.now,
-                         std::int64_t{format_level}, workflows_, not_these_, at_most()));
+    params given = filter();
+    given.add(queue).add(priority).add(not_before).add(run).add(until);
+    ask(requests_sql, std::move(given), [this](rows& row) {
+      while (row.next()) choose_request(row);
+    });
+  }
+
+  void choose_all(rows& row) {
+    while (row.next()) choose(row.id<run_id>(0));
   }
 
   bool choose(const run_id& run) {
@@ -202,26 +189,27 @@ class claimer {
   void read_details() {
     column runs(type::uuid), chains(type::uuid);
     for (const run_id& run : chosen_) runs.add(run);
-    std::vector<rows> found;
-    if (!chosen_.empty()) {
-      turn_.in.send(runs_sql, params(runs));
-      turn_.in.send(due_sql, params(runs, what_.now));
-      turn_.in.send(tasks_sql, params(runs));
-      found = turn_.in.finish();
-      while (found[0].next()) read_one(found[0]);
-      while (found[1].next()) read_timer(found[1]);
-      while (found[2].next())
-        details_[found[2].id<run_id>(0)].tasks.push_back(
-            {found[2].id<run_id>(0), std::string(found[2].text(1)),
-             static_cast<std::uint64_t>(found[2].integer(2))});
-      for (const run_id& run : chosen_) chains.add(details_[run].run.chain);
-    }
     for (const start_request& request : requests_) chains.add(request.chain);
-    rows messages = turn_.in.run(inbox_sql, params(chains));
-    while (messages.next()) {
-      message one = read_message(messages);
-      inboxes_[one.to].push_back(std::move(one));
+    if (!chosen_.empty()) {
+      ask(runs_sql, params(runs), [this](rows& row) {
+        while (row.next()) read_one(row);
+      });
+      ask(due_sql, params(runs, what_.now), [this](rows& row) {
+        while (row.next()) read_timer(row);
+      });
+      ask(tasks_sql, params(runs), [this](rows& row) {
+        while (row.next())
+          details_[row.id<run_id>(0)].tasks.push_back({row.id<run_id>(0), std::string(row.text(1)),
+                                                       static_cast<std::uint64_t>(row.integer(2))});
+      });
     }
+    ask(inbox_sql, params(chains, runs), [this](rows& row) {
+      while (row.next()) {
+        message one = read_message(row);
+        inboxes_[one.to].push_back(std::move(one));
+      }
+    });
+    go();
   }
 
   void read_one(const rows& row) {
@@ -323,22 +311,64 @@ class claimer {
   batch_result& result_;
   const std::int64_t space_;
   const std::size_t wanted_;
-  column workflow_ids_{type::int8}, workflows_{type::text}, queues_{type::text},
-      queue_ids_{type::int8}, not_these_{type::uuid};
   std::map<std::int64_t, std::string> queue_names_;
+  std::vector<std::function<void(rows&)>> readers_;  // of what was asked, in order
   absl::flat_hash_set<run_id> seen_;
   std::vector<run_id> chosen_;
   std::vector<start_request> requests_;
   absl::flat_hash_map<run_id, claimed> details_;
   absl::flat_hash_map<chain_id, std::vector<message>> inboxes_;
-  std::int64_t sweeping_since_ = 0;
 };
+
+/// It got less than it asked for: is there anything before where it looked?
+void sweep_later(const database_clock& clock, const claim_request& what, const claim_places& from,
+                 batch_result& result) {
+  if (result.more_ready) return;
+  const std::int64_t left = from.sweeps.allowed_at() - clock.steady_now();
+  const time_us then = what.now + std::max<std::int64_t>(0, left);
+  result.next_not_before =
+      result.next_not_before == 0 ? then : std::min(result.next_not_before, then);
+}
 
 }  // namespace
 
-void claim(turn& turn, const claim_request& what, claim_places& from, batch_result& result) {
+params claim_filter(const interner& names, std::int64_t space, std::int64_t worker,
+                    const claim_request& what) {
+  column ids(type::int8), workflows(type::text), not_these(type::uuid);
+  for (const std::string& name : what.workflows) {
+    ids.add(names.id_of(name));
+    workflows.add(std::string_view(name));
+  }
+  for (const run_id& run : what.not_these) not_these.add(run);
+  params given(space, ids, std::string_view(what.build),
+               what.own_build_only ? names.id_of(what.build) : 0, not_these,
+               std::int64_t{format_level}, worker, what.now, workflows);
+  return given;
+}
+
+void claim(turn& turn, const claim_request& what, claim_places& from, bool swept,
+           batch_result& result) {
   turn.write.send(turn.in, turn.now);
-  if (turn.alive && !what.workflows.empty()) claimer(turn, what, from, result).look();
+  if (turn.alive && !what.workflows.empty()) {
+    claimer(turn, what, from, result).look(nullptr, false);
+    if (!swept) sweep_later(turn.at.clock, what, from, result);
+  }
+  claim_tasks(turn, what, result);
+}
+
+batch_result claim_alone(turn& turn, const claim_request& what, claim_places& from,
+                         const prospect* seen) {
+  batch_result result;
+  claimer(turn, what, from, result).look(seen, true);
+  if (seen == nullptr) {
+    if (!what.workflows.empty()) sweep_later(turn.at.clock, what, from, result);
+    claim_tasks(turn, what, result);
+  } else {
+    result.stopped = seen->stopped;
+    if (seen->tasks) claim_tasks(turn, what, result);
+  }
+  if (result.claimed.empty() && result.tasks.empty() && !turn.woke) turn.in.forget();
+  return result;
 }
 
 }  // namespace fermata::engine::postgres

@@ -38,6 +38,18 @@ struct journal_parts {
   }
   dictionary names(connection& db) { return {db, at.names, at.spaces}; }
 
+  /// Where the claims of a batch's worker begin; empty when it claims nothing.
+  claim_places places_of(const batch& what) {
+    if (!what.claim) return {};
+    const std::lock_guard guard(mutex);
+    return places[what.worker];
+  }
+  void remember(const batch& what, const claim_places& now) {
+    if (!what.claim) return;
+    const std::lock_guard guard(mutex);
+    places[what.worker] = now;
+  }
+
   std::mutex mutex;
   // Guarded by mutex.
   std::map<std::int64_t, claim_places> places;   // by worker

@@ -142,12 +142,7 @@ column uuids(const Range& ids) {
 
 void ask_for_worker(turn& turn, round_trip& trip) {
   if (turn.worker == 0) return;
-  trip.ask(fence_sql, params(turn.worker), [&turn](rows& row) {
-    turn.alive = row.next();
-    if (!turn.alive) return;
-    turn.worker_build = row.text(0);
-    turn.has_lease = row.integer(1) != 0;
-  });
+  trip.ask(fence_sql, params(turn.worker), [&turn](rows& row) { read_fence(turn, row); });
 }
 
 void ask_to_append(turn& turn, round_trip& trip, const batch& what, const touched& all) {
@@ -330,6 +325,13 @@ void check_locks(const turn& turn, const touched& all, const absl::flat_hash_set
 }
 
 }  // namespace
+
+void read_fence(turn& turn, rows& row) {
+  turn.alive = row.next();
+  if (!turn.alive) return;
+  turn.worker_build = row.text(0);
+  turn.has_lease = row.integer(1) != 0;
+}
 
 void load(turn& turn, const batch& what) {
   touched all = touched_by(turn.at, what);

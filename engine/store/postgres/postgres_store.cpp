@@ -2,6 +2,7 @@
 #include "engine/store/postgres/postgres_store.hpp"
 
 #include "engine/store/postgres/journal_parts.hpp"
+#include "engine/store/postgres/prospect.hpp"
 #include "engine/store/postgres/schema.hpp"
 
 #include <algorithm>
@@ -36,24 +37,73 @@ postgres_store::postgres_store(std::unique_ptr<postgres::journal_parts> parts)
 
 postgres_store::~postgres_store() = default;
 
+namespace {
+
+using postgres::journal_parts;
+using postgres::prospect;
+
+batch_result write_batch(turn& now, const batch& what, claim_places& places, bool swept) {
+  load(now, what);
+  batch_result done;
+  done.appends.reserve(what.appends.size());
+  for (std::size_t i = 0; i < what.appends.size(); ++i) {
+    const append& one = what.appends[i];
+    if (now.landed.contains(i)) {
+      done.appends.push_back({.how = landing::landed});
+      now.latest = std::max(now.latest, one.events.front().at);
+    } else {
+      done.appends.push_back(apply_append(now, one));
+    }
+  }
+  done.starts = apply_starts(now, what.starts);
+  for (const message& one : what.messages)
+    done.messages.push_back(put_message(now, one, postgres::bound::checked));
+  for (const task_finish& one : what.finish) done.finished.push_back(finish_task(now, one));
+  if (what.claim) claim(now, *what.claim, places, swept, done);
+  now.write.send(now.in, now.now);
+  return done;
+}
+
+batch_result nothing_of(const prospect& seen) {
+  return {.stopped = seen.stopped,
+          .next_timer = seen.next_timer,
+          .next_not_before = seen.next_not_before};
+}
+
+/// True: all of it was plain, and has landed.
+bool appended_plainly(journal_parts& parts, const batch& what) {
+  if (!postgres::all_plain(what)) return false;
+  const auto landed = append_plain(parts.at, what);
+  for (const append& one : what.appends) parts.at.clock.stored(one.events.front().at);
+  return landed.size() == what.appends.size();  // sent again, the others are found by their bytes
+}
+
+/// A batch of a claim alone is looked ahead of whenever that is allowed: mostly there is nothing.
+bool claims_alone(const batch& what) {
+  return what.claim && what.appends.empty() && what.starts.empty() && what.messages.empty() &&
+         what.finish.empty();
+}
+
+}  // namespace
+
 absl::StatusOr<batch_result> postgres_store::commit(batch&& what) {
   using result = absl::StatusOr<batch_result>;
-  postgres::journal_parts& parts = *parts_;
+  journal_parts& parts = *parts_;
   return guarded<result>([&]() -> result {
-    if (postgres::all_plain(what)) {
-      const auto landed = append_plain(parts.at, what);
-      for (const append& one : what.appends) parts.at.clock.stored(one.events.front().at);
-      if (landed.size() == what.appends.size()) {
-        batch_result done;
-        done.appends.resize(what.appends.size(), {.how = landing::landed});
-        return done;
-      }
-      // Sent again, the others are found by their bytes.
+    if (appended_plainly(parts, what)) {
+      batch_result done;
+      done.appends.resize(what.appends.size(), {.how = landing::landed});
+      return done;
     }
-    claim_places before;
-    if (what.claim) {
-      const std::lock_guard guard(parts.mutex);
-      before = parts.places[what.worker];
+    claim_places before = parts.places_of(what);
+    const bool alone = claims_alone(what);
+    std::optional<prospect> seen;
+    const std::int64_t steady = parts.at.clock.steady_now();
+    if (what.claim && (alone ? before.sweeps.allowed(steady) : before.sweeps.due(steady))) {
+      learn_names(parts.at, what);
+      seen = look_ahead(parts.at, what.worker, *what.claim, before);
+      parts.remember(what, before);
+      if (alone && !seen->anything()) return nothing_of(*seen);
     }
     claim_places after;
     std::optional<turn> last;
@@ -61,35 +111,13 @@ absl::StatusOr<batch_result> postgres_store::commit(batch&& what) {
       learn_names(parts.at, what);  // each time: a server that was promoted may know less
       after = before;
       last.emplace(parts.at, in, parts.handed, what.worker);
-      turn& now = *last;
-      load(now, what);
-      batch_result done;
-      done.appends.reserve(what.appends.size());
-      for (std::size_t i = 0; i < what.appends.size(); ++i) {
-        const append& one = what.appends[i];
-        if (now.landed.contains(i)) {
-          done.appends.push_back({.how = landing::landed});
-          now.latest = std::max(now.latest, one.events.front().at);
-        } else {
-          done.appends.push_back(apply_append(now, one));
-        }
-      }
-      done.starts = apply_starts(now, what.starts);
-      for (const message& one : what.messages)
-        done.messages.push_back(put_message(now, one, postgres::bound::checked));
-      for (const task_finish& one : what.finish) done.finished.push_back(finish_task(now, one));
-      if (what.claim) {
-        claim(now, *what.claim, after, done);
-        claim_tasks(now, *what.claim, done);
-      }
-      now.write.send(in, now.now);
-      return done;
+      if (!alone) return write_batch(*last, what, after, seen.has_value());
+      batch_result taken = claim_alone(*last, *what.claim, after, seen ? &*seen : nullptr);
+      last->write.send(in, last->now);
+      return taken;
     });
     parts.handed.add(last->handed_now);
-    if (what.claim) {
-      const std::lock_guard guard(parts.mutex);
-      parts.places[what.worker] = std::move(after);
-    }
+    parts.remember(what, after);
     parts.tell(*last);
     return answer;
   });

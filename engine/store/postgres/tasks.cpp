@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/store/tasks.hpp"
 
+#include "engine/store/postgres/claim_statements.hpp"
 #include "engine/store/postgres/turn.hpp"
 
 #include <algorithm>
@@ -45,29 +46,10 @@ constexpr const char* waiting_sql =
 constexpr const char* next_task_sql =
     "SELECT min(t.not_before) FROM fermata.tasks t WHERE t.space = $1 AND t.queue = ANY($2) AND "
     "t.owner = 0 AND t.step = ANY($3) AND t.not_before > $4";
-constexpr const char* stopped_sql =
-    "SELECT u.run, u.operation, u.epoch FROM unnest($1::uuid[], $2::text[], $3::int8[]) "
-    "AS u(run, operation, epoch) WHERE NOT EXISTS(SELECT 1 FROM fermata.tasks t WHERE "
-    "t.run = u.run AND t.operation = u.operation AND t.epoch = u.epoch AND t.owner = $4 AND "
-    "NOT t.withdrawn)";
-
 column texts(const std::vector<std::string>& all) {
   column made(type::text);
   for (const std::string& one : all) made.add(std::string_view(one));
   return made;
-}
-
-void ask_what_stopped(turn& turn, const claim_request& what, batch_result& result) {
-  column run(type::uuid), operation(type::text), epoch(type::int8);
-  for (const task_name& name : what.holds) {
-    run.add(name.run);
-    operation.add(std::string_view(name.operation));
-    epoch.add(static_cast<std::int64_t>(name.epoch));
-  }
-  rows gone = turn.in.run(stopped_sql, params(run, operation, epoch, turn.worker));
-  while (gone.next())
-    result.stopped.push_back({gone.id<run_id>(0), std::string(gone.text(1)),
-                              static_cast<std::uint64_t>(gone.integer(2))});
 }
 
 void take(turn& turn, task_row task, batch_result& result) {
@@ -102,6 +84,24 @@ void fill(turn& turn, const claim_request& what, const task_room& room, batch_re
 }
 
 }  // namespace
+
+params asked_of(const std::vector<task_name>& holds, std::int64_t worker) {
+  column run(type::uuid), operation(type::text), epoch(type::int8);
+  for (const task_name& name : holds) {
+    run.add(name.run);
+    operation.add(std::string_view(name.operation));
+    epoch.add(static_cast<std::int64_t>(name.epoch));
+  }
+  return params(run, operation, epoch, worker);
+}
+
+std::vector<task_name> stopped_of(rows& row) {
+  std::vector<task_name> all;
+  while (row.next())
+    all.push_back(
+        {row.id<run_id>(0), std::string(row.text(1)), static_cast<std::uint64_t>(row.integer(2))});
+  return all;
+}
 
 void watch(turn& turn, const task_row& task) {
   if (const time_us due = due_of(task); due != 0)
@@ -152,7 +152,10 @@ finish_result finish_task(turn& turn, const task_finish& what) {
 void claim_tasks(turn& turn, const claim_request& what, batch_result& result) {
   if (!turn.alive) return;
   if (!what.holds.empty() || !what.rooms.empty()) turn.write.send(turn.in, turn.now);
-  if (!what.holds.empty()) ask_what_stopped(turn, what, result);
+  if (!what.holds.empty()) {
+    rows gone = turn.in.run(stopped_sql, asked_of(what.holds, turn.worker));
+    result.stopped = stopped_of(gone);
+  }
   for (const task_room& room : what.rooms) fill(turn, what, room, result);
 }
 

@@ -20,6 +20,7 @@ constexpr const char* who_and_settings_sql =
     "set_config('jit', 'off', true), set_config('idle_in_transaction_session_timeout', '10s', "
     "true)";
 constexpr const char* commit_sql = "COMMIT";
+constexpr const char* roll_back_sql = "ROLLBACK";
 
 }  // namespace
 
@@ -58,6 +59,11 @@ rows transaction::run(const char* sql, params&& given) {
 
 std::vector<rows> transaction::commit() {
   if (over_ || !begun_) return {};
+  if (forgotten_) {
+    run(roll_back_sql);
+    over_ = true;
+    return {};
+  }
   failpoint("postgres.before_commit");
   db_.send(commit_sql);
   commit_sent_ = true;

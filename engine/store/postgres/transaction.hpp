@@ -33,6 +33,8 @@ class transaction {
   rows run(const char* sql, params&& given = params());
   /// Sends COMMIT with what is queued; answers what `finish` would.
   std::vector<rows> commit();
+  /// Nothing is worth keeping: instead of a commit, which would be synced, it is rolled back.
+  void forget() noexcept { forgotten_ = true; }
 
   connection& db() noexcept { return db_; }
   /// Who it was begun at; the connection may be gone.
@@ -59,6 +61,7 @@ class transaction {
   bool greeted_ = false;  // the answers to BEGIN were read
   bool commit_sent_ = false;
   bool over_ = false;
+  bool forgotten_ = false;
 };
 
 }  // namespace fermata::engine::postgres

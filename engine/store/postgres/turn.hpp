@@ -115,6 +115,8 @@ void learn_names(server& at, const encoded_event& what);
 /// Locks and reads what the batch touches. Plain appends (events after their predecessor, and nothing
 /// else) are written at once: `landed` says which.
 void load(turn& turn, const batch& what);
+/// The answer to `fence_sql`.
+void read_fence(turn& turn, rows& row);
 /// A batch of nothing else, in one round trip: no BEGIN, the commit comes with the end of the pipeline.
 /// Answers the places in the batch of those that landed; what didn't is looked at as any append.
 absl::flat_hash_set<std::size_t> append_plain(server& at, const batch& what);
@@ -164,9 +166,15 @@ void watch(turn& turn, const task_row& task);
 
 // ---- claim.cpp ----
 
-/// Where claims of one queue begin to look: what is before has been taken. low_water.hpp.
-struct claim_places;
+struct claim_places;  // low_water.hpp
+struct prospect;
 /// Sends what is written so far, looks for work and takes it; its own writes are left to be sent.
-void claim(turn& turn, const claim_request& what, claim_places& from, batch_result& result);
+/// `swept`: somebody has just looked from the beginning.
+void claim(turn& turn, const claim_request& what, claim_places& from, bool swept,
+           batch_result& result);
+/// The same where nothing else is in the batch, and nothing is loaded: when it takes nothing, the
+/// transaction comes to nothing. It asks for what was seen; nullptr: nobody has looked.
+batch_result claim_alone(turn& turn, const claim_request& what, claim_places& from,
+                         const prospect* seen);
 
 }  // namespace fermata::engine::postgres

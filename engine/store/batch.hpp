@@ -6,6 +6,7 @@
 #include <absl/status/statusor.h>
 
 #include <functional>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -143,6 +144,7 @@ struct task_room {
 /// Looks for work for this worker, in the same transaction, after everything else.
 struct claim_request {
   int at_most = 0;
+  int new_at_most = std::numeric_limits<int>::max();  // of these, runs that it doesn't own yet
   std::string space = "default";
   std::vector<std::string> queues = {""};
   std::vector<std::string> workflows;  // those it serves
@@ -202,7 +204,7 @@ struct batch_result {
   time_us next_timer = 0;          // with claim: the earliest timer not yet due; 0: none
   time_us next_not_before =
       0;                    // with claim: the earliest start request or task not yet due; 0: none
-  bool more_ready = false;  // with claim: there was more than `at_most`
+  bool more_ready = false;  // with claim: there was more than it might take
   bool more_tasks = false;  // … than there is room for
 };
 

@@ -47,6 +47,53 @@ TEST_CASE("a claim takes at most what it asked for, and says that there is more"
   CHECK_FALSE(rest.more_ready);
 }
 
+TEST_CASE("a worker without places gets its own runs alone, and is told that there is more") {
+  scene scene;
+  const worker_row me = scene.join();
+  const std::vector<run_id> mine{scene.begin(me).run.run, scene.begin(me).run.run};
+  const start_request other = scene.request();
+  scene.start(other);
+  for (const run_id& run : mine) scene.send(scene.signal(run));
+
+  claim_request wants = scene.wants(16);
+  wants.new_at_most = 0;
+  const batch_result own = scene.claim(me, wants);
+  CHECK((runs_of(own.claimed) == mine));
+  CHECK(own.more_ready);
+  const batch_result none = scene.claim(me, wants);
+  CHECK(none.claimed.empty());
+  CHECK(none.more_ready);
+
+  wants.new_at_most = 1;
+  const batch_result all = scene.claim(me, wants);
+  CHECK((runs_of(all.claimed) == std::vector<run_id>{other.run}));
+  CHECK_FALSE(all.more_ready);
+}
+
+TEST_CASE("what is committed late is found behind what was taken") {
+  scene scene;
+  const worker_row me = scene.join();
+  const start_request late = scene.request();  // its id is the older one
+  scene.start(scene.request());
+  CHECK(scene.claim(me).size() == 1);
+
+  scene.start(late);
+
+  CHECK((runs_of(scene.claim(me)) == std::vector<run_id>{late.run}));
+}
+
+TEST_CASE("a timer that was set for the past is due") {
+  scene scene;
+  const worker_row me = scene.join();
+  const writer first = parked_with_timer(scene, me, "1", scene.now() + 5 * second);
+  scene.pass(10 * second);
+  CHECK((runs_of(scene.claim(me)) == std::vector<run_id>{first.run}));
+
+  const writer past = parked_with_timer(scene, me, "1", scene.now() - 9 * second);
+
+  CHECK((runs_of(scene.claim(me)) == std::vector<run_id>{past.run}));
+}
+
 TEST_CASE("a worker gets only the workflows it serves") {
   scene scene;
   scene.start(scene.request("pay"));

@@ -329,7 +329,8 @@ std::optional<engine::claim_request> run_loop::claim_request_now() {
   next_look_ =
       steady + 1000 * (tasks_.empty() ? engine::limits::idle_poll_ms : engine::limits::renew_ms);
   engine::claim_request want;
-  want.at_most = std::max(room, own_looks);  // it also bounds messages for runs it has
+  want.at_most = std::max(room, own_looks);  // runs that it has and that got messages, too
+  want.new_at_most = std::max(room, 0);
   want.space = journal_.ns();
   want.queues = options_.queues;
   want.workflows = serves_.workflow_names();

@@ -36,8 +36,10 @@ class claimer {
   }
 
  private:
-  bool full() {
-    const bool is_full = static_cast<int>(chosen_.size() + fresh_) >= what_.at_most;
+  /// There is no place for one more, of its own or another.
+  bool full(bool mine) {
+    const bool is_full = static_cast<int>(chosen_.size() + fresh_) >= what_.at_most ||
+                         (!mine && new_ >= what_.new_at_most);
     if (is_full) result_.more_ready = true;
     return is_full;
   }
@@ -54,7 +56,9 @@ class claimer {
   }
 
   void choose(const run_record& run) {
-    if (!may_take(run) || seen_.contains(run.row.run) || full()) return;
+    const bool mine = run.row.owner == turn_.worker;
+    if (!may_take(run) || seen_.contains(run.row.run) || full(mine)) return;
+    if (!mine) ++new_;
     seen_.insert(run.row.run);
     chosen_.push_back(run.row.run);
   }
@@ -96,8 +100,9 @@ class claimer {
       const bool overdue = request.not_after != 0 && request.not_after < what_.now;
       if (overdue || request.space != what_.space || skipped_.contains(id)) continue;
       if (!has(what_.workflows, request.workflow) || !has(what_.queues, request.queue)) continue;
-      if (full()) break;
+      if (full(false)) break;
       ++fresh_;
+      ++new_;
       begun.push_back(id);
     }
     for (const run_id& id : begun) begin_one(id);
@@ -153,6 +158,7 @@ class claimer {
   std::set<run_id> seen_;
   std::vector<run_id> chosen_;
   std::size_t fresh_ = 0;
+  int new_ = 0;  // chosen, and not its own before
 };
 
 }  // namespace

@@ -17,7 +17,7 @@ namespace fermata::engine::postgres {
 namespace {
 
 /// Due timers that an owner has been handed lie before those it hasn't.
-constexpr std::int64_t timers_looked_at_most = 4'096;
+constexpr std::size_t timers_looked_at_most = 4'096;
 
 /// One claim at work: candidates in order, then each is taken.
 class claimer {
@@ -28,7 +28,8 @@ class claimer {
         from_(from),
         result_(result),
         space_(turn.at.spaces.id_of(what.space)),
-        wanted_(static_cast<std::size_t>(std::max(0, what.at_most))) {
+        wanted_(static_cast<std::size_t>(std::max(0, what.at_most))),
+        new_wanted_(std::min(wanted_, static_cast<std::size_t>(std::max(0, what.new_at_most)))) {
     for (const std::string& name : what.queues) queue_names_[turn.at.names.id_of(name)] = name;
   }
 
@@ -44,13 +45,16 @@ class claimer {
   }
 
  private:
-  bool full() const { return chosen_.size() + requests_.size() > wanted_; }
+  /// By one, which tells that there is more and isn't taken.
+  bool full() const {
+    return chosen_.size() + requests_.size() > wanted_ || new_ + requests_.size() > new_wanted_;
+  }
 
   // ---- looking ----
 
-  params filter() const {
+  params filter(std::size_t at_most) const {
     return std::move(claim_filter(turn_.at.names, space_, turn_.worker, what_)
-                         .add(static_cast<std::int64_t>(wanted_ + 1)));
+                         .add(static_cast<std::int64_t>(at_most)));
   }
 
   void ask(const char* sql, params&& given, std::function<void(rows&)> read) {
@@ -67,7 +71,9 @@ class claimer {
 
   void ask_for(const prospect* seen) {
     if (seen == nullptr || seen->own_marks)
-      ask(own_marks_sql, filter(), [this](rows& row) { choose_all(row); });
+      ask(own_marks_sql, filter(wanted_ + 1), [this](rows& row) {
+        while (row.next()) choose(row.id<run_id>(0));
+      });
     if (seen == nullptr || seen->own_timers) ask_for_own_timers();
     if (seen == nullptr || seen->timers) ask_for_timers();
     if (seen == nullptr || seen->marks) ask_for_marks();
@@ -86,8 +92,8 @@ class claimer {
   }
 
   void ask_for_own_timers() {
-    params given = claim_filter(turn_.at.names, space_, turn_.worker, what_);
-    given.add(timers_looked_at_most).add(from_.timers);
+    params given = filter(timers_looked_at_most);
+    given.add(from_.timers);
     ask(own_timers_sql, std::move(given), [this](rows& row) {
       while (row.next()) choose_timer(row);
     });
@@ -96,10 +102,11 @@ class claimer {
   void ask_for_timers() {
     column queues(type::int8);
     for (const auto& [id, name] : queue_names_) queues.add(id);
-    params given = claim_filter(turn_.at.names, space_, turn_.worker, what_);
-    given.add(static_cast<std::int64_t>(2 * (wanted_ + 1)));  // one run may have several
+    params given = filter(2 * (new_wanted_ + 1));  // one run may have several
     given.add(from_.timers).add(queues);
-    ask(timers_sql, std::move(given), [this](rows& row) { choose_all(row); });
+    ask(timers_sql, std::move(given), [this](rows& row) {
+      while (row.next()) choose_new(row.id<run_id>(0));
+    });
   }
 
   void ask_for_marks() {
@@ -111,7 +118,7 @@ class claimer {
       since.add(place.at);
       run.add(place.run.view());
     }
-    params given = filter();
+    params given = filter(new_wanted_ + 1);
     given.add(queue).add(priority).add(since).add(run);
     ask(marks_sql, std::move(given), [this](rows& row) {
       while (row.next()) choose_mark(row);
@@ -129,20 +136,22 @@ class claimer {
       run.add(place.run.view());
       until.add(where.delayed ? what_.now : 0);
     }
-    params given = filter();
+    params given = filter(new_wanted_ + 1);
     given.add(queue).add(priority).add(not_before).add(run).add(until);
     ask(requests_sql, std::move(given), [this](rows& row) {
       while (row.next()) choose_request(row);
     });
   }
 
-  void choose_all(rows& row) {
-    while (row.next()) choose(row.id<run_id>(0));
-  }
-
   bool choose(const run_id& run) {
     if (!seen_.insert(run).second || full()) return false;
     chosen_.push_back(run);
+    return true;
+  }
+
+  bool choose_new(const run_id& run) {
+    if (!choose(run)) return false;
+    ++new_;
     return true;
   }
 
@@ -154,7 +163,7 @@ class claimer {
 
   void choose_mark(const rows& row) {
     const auto run = row.id<run_id>(0);
-    if (!choose(run) || chosen_.size() > wanted_) return;
+    if (!choose_new(run) || full()) return;
     from_.marks.taken({queue_names_[row.integer(1)], row.integer(2), false}, {row.integer(3), run});
   }
 
@@ -311,10 +320,12 @@ class claimer {
   batch_result& result_;
   const std::int64_t space_;
   const std::size_t wanted_;
+  const std::size_t new_wanted_;  // of these, runs that it doesn't own yet
   std::map<std::int64_t, std::string> queue_names_;
   std::vector<std::function<void(rows&)>> readers_;  // of what was asked, in order
   absl::flat_hash_set<run_id> seen_;
   std::vector<run_id> chosen_;
+  std::size_t new_ = 0;  // of the chosen
   std::vector<start_request> requests_;
   absl::flat_hash_map<run_id, claimed> details_;
   absl::flat_hash_map<chain_id, std::vector<message>> inboxes_;
@@ -365,6 +376,7 @@ batch_result claim_alone(turn& turn, const claim_request& what, claim_places& fr
     claim_tasks(turn, what, result);
   } else {
     result.stopped = seen->stopped;
+    result.more_ready = result.more_ready || seen->more_ready;
     if (seen->tasks) claim_tasks(turn, what, result);
   }
   if (result.claimed.empty() && result.tasks.empty() && !turn.woke) turn.in.forget();

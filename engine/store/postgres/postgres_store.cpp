@@ -67,7 +67,8 @@ batch_result write_batch(turn& now, const batch& what, claim_places& places, boo
 batch_result nothing_of(const prospect& seen) {
   return {.stopped = seen.stopped,
           .next_timer = seen.next_timer,
-          .next_not_before = seen.next_not_before};
+          .next_not_before = seen.next_not_before,
+          .more_ready = seen.more_ready};
 }
 
 /// True: all of it was plain, and has landed.
@@ -100,8 +101,7 @@ absl::StatusOr<batch_result> postgres_store::commit(batch&& what) {
     std::optional<prospect> seen;
     const std::int64_t steady = parts.at.clock.steady_now();
     if (what.claim && (alone ? before.sweeps.allowed(steady) : before.sweeps.due(steady))) {
-      learn_names(parts.at, what);
-      seen = look_ahead(parts.at, what.worker, *what.claim, before);
+      seen = look_ahead(parts.at, what, before);
       parts.remember(what, before);
       if (alone && !seen->anything()) return nothing_of(*seen);
     }

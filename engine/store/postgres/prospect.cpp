@@ -3,6 +3,7 @@
 
 #include "engine/event/flags.hpp"
 #include "engine/store/postgres/claim_statements.hpp"
+#include "engine/store/postgres/turn.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -153,14 +154,15 @@ struct answer {
 
 }  // namespace
 
-prospect look_ahead(server& at, std::int64_t worker, const claim_request& what,
-                    claim_places& places) {
-  std::map<std::int64_t, std::string> queues;
-  for (const std::string& name : what.queues) queues[at.names.id_of(name)] = name;
+prospect look_ahead(server& at, const batch& for_claim, claim_places& places) {
+  const claim_request& what = *for_claim.claim;
   return at.read_beside([&](connection& db) {
+    learn_names(at, for_claim);  // each time: a server that was promoted may know less
+    std::map<std::int64_t, std::string> queues;
+    for (const std::string& name : what.queues) queues[at.names.id_of(name)] = name;
     const std::int64_t asked = at.clock.boot_now();
-    db.send(prospect_sql, asked_of(at, worker, what));
-    if (!what.holds.empty()) db.send(stopped_sql, asked_of(what.holds, worker));
+    db.send(prospect_sql, asked_of(at, for_claim.worker, what));
+    if (!what.holds.empty()) db.send(stopped_sql, asked_of(what.holds, for_claim.worker));
     std::vector<rows> answers = db.finish();
     answer all;
     while (answers[0].next()) all.read(answers[0], queues);
@@ -172,6 +174,11 @@ prospect look_ahead(server& at, std::int64_t worker, const claim_request& what,
     places.timers = (all.first_timer == 0 ? what.now : all.first_timer) - late_timers_us;
     // In a test's time nothing takes any.
     places.sweeps.swept(at.clock.steady_now(), at.clock.is_virtual() ? 0 : all.cost_us);
+    if (what.new_at_most <= 0) {
+      prospect& found = all.found;
+      found.more_ready = found.timers || found.marks || found.requests;
+      found.timers = found.marks = found.requests = false;
+    }
     return std::move(all.found);
   });
 }

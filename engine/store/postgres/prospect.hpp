@@ -16,6 +16,7 @@ struct prospect {
   bool marks = false;
   bool requests = false;
   bool tasks = false;
+  bool more_ready = false;  // that the worker has no place for
   time_us next_timer = 0;
   time_us next_not_before = 0;
   std::vector<task_name> stopped;
@@ -25,8 +26,7 @@ struct prospect {
   }
 };
 
-/// Names and spaces of `what` are known.
-prospect look_ahead(server& at, std::int64_t worker, const claim_request& what,
-                    claim_places& places);
+/// For the claim of this batch.
+prospect look_ahead(server& at, const batch& for_claim, claim_places& places);
 
 }  // namespace fermata::engine::postgres

@@ -63,8 +63,10 @@ class claimer {
   }
 
  private:
-  bool full() {
-    const bool is_full = static_cast<int>(chosen_.size() + fresh_) >= what_.at_most;
+  /// There is no place for one more, of its own or another.
+  bool full(bool mine) {
+    const bool is_full = static_cast<int>(chosen_.size() + fresh_) >= what_.at_most ||
+                         (!mine && new_ >= what_.new_at_most);
     if (is_full) result_.more_ready = true;
     return is_full;
   }
@@ -94,7 +96,9 @@ class claimer {
   }
 
   void choose(const candidate& one) {
-    if (seen_.contains(one.row) || full()) return;
+    const bool mine = one.owner == turn_.worker;
+    if (seen_.contains(one.row) || full(mine)) return;
+    if (!mine) ++new_;
     seen_.insert(one.row);
     chosen_.push_back(one);
   }
@@ -172,7 +176,8 @@ class claimer {
 
   std::size_t room() const {
     const auto taken = static_cast<int>(chosen_.size() + fresh_);
-    return taken < what_.at_most ? static_cast<std::size_t>(what_.at_most - taken) : 0;
+    const int left = std::min(what_.at_most - taken, what_.new_at_most - new_);
+    return static_cast<std::size_t>(std::max(0, left));
   }
 
   void take(const candidate& one) {
@@ -206,8 +211,9 @@ class claimer {
       return std::tuple(-request.priority, request.not_before, request.run);
     });
     for (const start_request& request : found) {
-      if (full()) return;
+      if (full(false)) return;
       ++fresh_;
+      ++new_;
       begin_one(request);
     }
   }
@@ -331,6 +337,7 @@ class claimer {
   std::unordered_set<std::int64_t> seen_;
   std::vector<candidate> chosen_;
   std::size_t fresh_ = 0;
+  int new_ = 0;  // chosen, and not its own before
 };
 
 }  // namespace

@@ -33,6 +33,16 @@ void read_details(std::string_view bytes, message& to) {
     to.damage = fmt::format("its details ({} bytes) can't be read", bytes.size());
 }
 
+std::vector<std::string> lines_of(std::string_view text) {
+  std::vector<std::string> lines;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    lines.emplace_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return lines;
+}
+
 std::string unreadable_message(const run_id& run, const message& bad) {
   return fmt::format(
       "message {} waits for the run and is damaged: {}. The run can't go on past it: restore the "

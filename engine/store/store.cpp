@@ -3,6 +3,8 @@
 
 #include "engine/store/status.hpp"
 
+#include <algorithm>
+
 namespace fermata::engine {
 
 absl::StatusOr<batch_result> store::write_within(const caller_transaction&, const batch&) {
@@ -10,6 +12,18 @@ absl::StatusOr<batch_result> store::write_within(const caller_transaction&, cons
       absl::StatusCode::kFailedPrecondition, "FER-3001",
       "this journal is in no database: no transaction of yours can be on it; start the run "
       "without one");
+}
+
+absl::StatusOr<care> store::needs_care(std::int64_t me) {
+  const auto all = workers();
+  if (!all.ok()) return all.status();
+  care found;
+  for (const worker_row& one : *all) {
+    if (one.row == me || one.dead || one.gone || one.lease_until == 0) continue;
+    found.next_lease =
+        found.next_lease == 0 ? one.lease_until : std::min(found.next_lease, one.lease_until);
+  }
+  return found;
 }
 
 }  // namespace fermata::engine

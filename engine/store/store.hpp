@@ -75,6 +75,15 @@ struct stored_event {
 /// What a query may read of payloads.
 enum class payloads : std::uint8_t { hidden, revealed };
 
+/// What a worker's guard should look after now.
+struct care {
+  bool dead = true;     // a worker to rescue
+  bool overdue = true;  // start requests
+  bool closing = true;  // children of runs that ended
+  std::int64_t next_lease =
+      0;  // CLOCK_BOOTTIME µs: of the others alive, the first ends; 0: none has
+};
+
 /// What the journal has of a run.
 struct run_place {
   run_id run;
@@ -121,6 +130,9 @@ class store {
   /// more. Gives these, and those marked before by a rescuer that got no further: all whose runs
   /// nobody has released. `me` isn't looked at.
   virtual absl::StatusOr<std::vector<worker_row>> rescue(std::int64_t me) = 0;
+  /// Whether there is anything for `rescue`, `overdue_requests`, `children_to_close`. Where that isn't
+  /// cheap to say there may always be.
+  virtual absl::StatusOr<care> needs_care(std::int64_t me);
   /// The second half, when its death is journaled: the runs that are still a dead worker's are ready
   /// with a higher epoch, the tasks it still holds end as `lost`, its slot is free. NOT_FOUND when it
   /// isn't dead, or another was faster.

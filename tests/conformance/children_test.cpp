@@ -160,6 +160,7 @@ TEST_CASE("an end lists its open children by policy, begun or not, until they ar
   const auto listed = scene.journal->children_to_close(10);
   REQUIRE(listed.ok());
   REQUIRE(listed->size() == 2);
+  CHECK(scene.journal->needs_care(me.row)->closing);
   const auto has = [&](const run_id& id) {
     return std::ranges::find(*listed, id, &run_row::run) != listed->end();
   };

@@ -134,6 +134,23 @@ TEST_CASE("a worker whose lease ended is dead, and what it writes late is refuse
   CHECK(scene.claim(frozen).empty());
 }
 
+TEST_CASE("a worker is told when to look for the dead") {
+  scene scene;
+  const worker_row me = scene.join();
+  const worker_row other = scene.join();
+  CHECK(scene.journal->needs_care(me.row)->next_lease == 0);
+  scene.begin(other);
+  const std::int64_t until = scene.journal->boot_now() + 5 * second;
+  CHECK(scene.journal->renew(other.row, until).ok());
+
+  CHECK(scene.journal->needs_care(me.row)->next_lease == until);
+  CHECK(scene.journal->needs_care(other.row)->next_lease == 0);
+  scene.pass(6 * second);
+  CHECK(scene.journal->needs_care(me.row)->dead);
+  CHECK(scene.journal->rescue(me.row)->size() == 1);
+  CHECK(scene.journal->needs_care(me.row)->dead);  // until its runs are released
+}
+
 TEST_CASE("a stale owner is refused after its run was taken by another") {
   scene scene;
   const worker_row me = scene.join();

@@ -340,6 +340,7 @@ TEST_CASE("a start that wasn't begun in time is left to expire") {
   const auto overdue = scene.journal->overdue_requests(scene.now(), 10);
   REQUIRE(overdue.ok());
   REQUIRE(overdue->size() == 1);
+  CHECK(scene.journal->needs_care(me.row)->overdue);
   CHECK((*overdue)[0].run == brief.run);
   CHECK((*overdue)[0].input.bytes == "input");
 

@@ -157,12 +157,16 @@ bool passes(const absl::Status& why) {
 void session::look_for_the_dead() {
   const std::int64_t steady = journal_.time().steady_now_us();
   look_next_ = steady + engine::limits::idle_poll_ms * 1000;
-  auto dead = store_.rescue(me_.row);
-  if (!dead.ok()) return complain(dead.status());
-  for (const engine::worker_row& d : *dead)
-    if (!settle_death(d)) look_next_ = steady;
-  if (!dead->empty() && loop_) loop_->poke();
-  look_after_others(steady);
+  const auto care = store_.needs_care(me_.row);
+  if (!care.ok()) return complain(care.status());
+  if (care->dead) {
+    auto dead = store_.rescue(me_.row);
+    if (!dead.ok()) return complain(dead.status());
+    for (const engine::worker_row& d : *dead)
+      if (!settle_death(d)) look_next_ = steady;
+    if (!dead->empty() && loop_) loop_->poke();
+  }
+  look_after_others(steady, *care);
 }
 
 /// False: it can't be written now.
@@ -228,17 +232,15 @@ absl::Status session::settle_tasks(const engine::worker_row& dead, bool has_box,
 }
 
 /// When the next lease may end; and what a worker that went away may have left half done.
-void session::look_after_others(std::int64_t steady) {
-  auto others = store_.workers();
-  if (others.ok())
-    for (const engine::worker_row& w : *others) {
-      if (w.row == me_.row || w.dead || w.gone || w.lease_until == 0) continue;
-      const std::int64_t left = std::max<std::int64_t>(0, w.lease_until - store_.boot_now());
-      look_next_ = std::min(look_next_, steady + left + 100'000);
-    }
-  (void)engine::expire_requests(store_, 256);
+void session::look_after_others(std::int64_t steady, const engine::care& care) {
+  if (care.next_lease != 0) {
+    const std::int64_t left = std::max<std::int64_t>(0, care.next_lease - store_.boot_now());
+    look_next_ = std::min(look_next_, steady + left + 100'000);
+  }
+  if (care.overdue) (void)engine::expire_requests(store_, 256);
   // Left by a worker that went away after it had ended their parent.
-  if (auto more = engine::close_children(store_, 256); more.ok() && *more) look_next_ = steady;
+  if (care.closing)
+    if (auto more = engine::close_children(store_, 256); more.ok() && *more) look_next_ = steady;
   journal_.runs_may_have_ended();
 }
 

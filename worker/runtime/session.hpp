@@ -49,7 +49,7 @@ class session final : public loop_outside {
   bool settle_death(const engine::worker_row& dead);
   absl::Status settle_tasks(const engine::worker_row& dead, bool has_box,
                             std::map<engine::run_id, std::vector<engine::blame>>& blames);
-  void look_after_others(std::int64_t steady);
+  void look_after_others(std::int64_t steady, const engine::care& care);
   void watch_code();
   [[noreturn]] void end_for(const run_loop::code_here& code);
   bool vouches();

@@ -32,6 +32,7 @@ class postgres_store final : public store {
   absl::StatusOr<worker_row> register_worker(const worker_row& who) override;
   absl::Status renew(std::int64_t worker, std::int64_t until) override;
   absl::StatusOr<std::vector<worker_row>> rescue(std::int64_t me) override;
+  absl::StatusOr<care> needs_care(std::int64_t me) override;
   absl::StatusOr<std::vector<run_id>> release_dead(std::int64_t worker) override;
   bool somebody_died(std::int64_t me) override;
   absl::Status release(std::int64_t worker, const std::vector<run_id>& runs) override;

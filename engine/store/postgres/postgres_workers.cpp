@@ -5,6 +5,7 @@
 #include "engine/store/postgres/postgres_store.hpp"
 #include "engine/store/failure.hpp"
 #include "engine/store/host/process.hpp"
+#include "engine/store/row_values.hpp"
 #include "engine/store/status.hpp"
 #include "engine/store/tasks.hpp"
 
@@ -37,16 +38,6 @@ absl::Status no_worker(std::int64_t worker, std::string_view why) {
 #define FERMATA_WORKER_COLUMNS                                                          \
   "w.id, w.worker, w.host, w.pid, w.build, w.slot, w.boot_id, w.started, w.last_seen, " \
   "w.lease_until, w.dead, w.gone, w.folder, " FERMATA_NOW ", w.queues"
-
-std::vector<std::string> lines_of(std::string_view text) {
-  std::vector<std::string> lines;
-  while (!text.empty()) {
-    const std::size_t end = std::min(text.find('\n'), text.size());
-    lines.emplace_back(text.substr(0, end));
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  return lines;
-}
 
 /// $1 of FERMATA_NOW.
 void add_now(params& to, const journal_parts& parts) {
@@ -95,12 +86,21 @@ stored_worker read_worker(const journal_parts& parts, const rows& row) {
 }
 
 /// Workers whose end hasn't been dealt with: alive, or dead and still owning runs.
-std::vector<stored_worker> unsettled(const journal_parts& parts, connection& db) {
+std::vector<stored_worker> unsettled(const journal_parts& parts, connection& db,
+                                     care* more = nullptr) {
   rows found = db.run("SELECT " FERMATA_WORKER_COLUMNS
-                      " FROM fermata.workers w WHERE NOT w.released AND NOT w.gone ORDER BY w.id",
+                      ", EXISTS(SELECT 1 FROM fermata.start_requests s WHERE s.not_after <> 0 AND "
+                      "s.not_after < " FERMATA_NOW
+                      "), EXISTS(SELECT 1 FROM fermata.closing) "
+                      "FROM fermata.workers w WHERE NOT w.released AND NOT w.gone ORDER BY w.id",
                       now_of(parts));
   std::vector<stored_worker> all;
-  while (found.next()) all.push_back(read_worker(parts, found));
+  while (found.next()) {
+    all.push_back(read_worker(parts, found));
+    if (more == nullptr) continue;
+    more->overdue = found.integer(15) != 0;
+    more->closing = found.integer(16) != 0;
+  }
   return all;
 }
 
@@ -274,6 +274,24 @@ absl::StatusOr<std::vector<worker_row>> postgres_store::rescue(std::int64_t me) 
       dead.push_back(std::move(worker.row));
     }
     return dead;
+  });
+}
+
+absl::StatusOr<care> postgres_store::needs_care(std::int64_t me) {
+  return guarded<absl::StatusOr<care>>([&]() -> absl::StatusOr<care> {
+    journal_parts& parts = *parts_;
+    care found;
+    const std::vector<stored_worker> all =
+        parts.at.read([&](connection& db) { return unsettled(parts, db, &found); });
+    found.dead = false;
+    for (const stored_worker& worker : all) {
+      if (worker.row.row == me) continue;
+      found.dead = found.dead || has_died(parts, worker);
+      const std::int64_t lease = worker.row.dead ? 0 : worker.row.lease_until;
+      if (lease != 0 && (found.next_lease == 0 || lease < found.next_lease))
+        found.next_lease = lease;
+    }
+    return found;
   });
 }
 

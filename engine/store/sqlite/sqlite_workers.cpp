@@ -3,6 +3,7 @@
 #include "engine/store/sqlite/journal_file.hpp"
 #include "engine/store/host/process.hpp"
 #include "engine/store/sqlite/rows.hpp"
+#include "engine/store/row_values.hpp"
 #include "engine/store/status.hpp"
 
 #include <fmt/format.h>
@@ -31,16 +32,6 @@ constexpr const char* worker_columns =
 
 std::string as_lines(const std::vector<std::string>& texts) {
   return fmt::format("{}", fmt::join(texts, "\n"));
-}
-
-std::vector<std::string> lines_of(std::string_view text) {
-  std::vector<std::string> lines;
-  while (!text.empty()) {
-    const std::size_t end = std::min(text.find('\n'), text.size());
-    lines.emplace_back(text.substr(0, end));
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  return lines;
 }
 
 worker_row read_worker(use& row) {

@@ -18,10 +18,10 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from fleet import Fleet, show_logs  # noqa: E402
 from server import Server  # noqa: E402
 
-# Each 30 s a worker looks for work, and for the dead and what they left; one that owns nothing has no
-# lease to renew. What that takes today, with some room: more is a mistake.
+# Each 30 s a worker looks for work, and for the dead and what they left, by a statement each; one that
+# owns nothing has no lease to renew. With some room: more is a mistake.
 IDLE_POLL = 30
-STATEMENTS_MAX = 20
+STATEMENTS_MAX = 4
 
 
 def settle(fleet, asked):
@@ -69,6 +69,7 @@ def main():
             time.sleep(asked.seconds)
             found = list(statements(server.said()[before:]))
             report(found, asked)
+            assert {verb for verb, _ in found} <= {"SELECT", "WITH"}, "an idle worker wrote something"
             assert fleet.dismiss() == [0] * asked.workers
             most = STATEMENTS_MAX * asked.workers * (1 + asked.seconds // IDLE_POLL)
             assert len(found) < most, f"{len(found)} statements, at most {most} were expected"

@@ -113,7 +113,7 @@ void journal_impl::send(std::string_view chain, engine::message&& what) {
   send(chain, std::move(what),
        [this](engine::batch&& batch) { return writer_.commit(std::move(batch)); });
   const std::lock_guard lock(mutex_);
-  if (worker_ != nullptr) worker_->poke();
+  if (worker_ != nullptr) worker_->poke_for(store_->wake_count());
 }
 
 namespace {

@@ -67,7 +67,7 @@ void journal_impl::watch() {
     if (std::exchange(seen_of_others, of_others) == of_others) continue;
     const std::lock_guard lock(mutex_);
     look_all();
-    if (worker_ != nullptr) worker_->poke();
+    if (worker_ != nullptr) worker_->poke_for(now);
   }
 }
 

@@ -3,6 +3,8 @@
 
 #include "engine/store/batch.hpp"
 
+#include <cstdint>
+
 namespace fermata::detail {
 
 /// A worker in the client's own process. Starts needn't go through the queue: the worker may take a
@@ -19,6 +21,9 @@ class local_worker {
   virtual std::int64_t row() const noexcept = 0;
   /// There may be work.
   virtual void poke() noexcept = 0;
+  /// There may be, in what was written until the store's `wake_count` was this: in vain when the
+  /// worker has looked since.
+  virtual void poke_for(std::uint32_t wakes) noexcept = 0;
 
  protected:
   ~local_worker() = default;

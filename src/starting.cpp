@@ -177,7 +177,7 @@ std::vector<std::string> journal_impl::commit_starts(std::vector<engine::start_i
     ids.push_back(answer->starts[i].run.text());
   }
   raise(answer.status());
-  if (queued && worker != nullptr) worker->poke();
+  if (queued && worker != nullptr) worker->poke_for(store_->wake_count());
   check_keys(items, answer->starts);
   return ids;
 }

@@ -21,7 +21,8 @@ run_loop::run_loop(detail::journal_impl& journal, std::shared_ptr<attempt_host> 
       options_(std::move(options)),
       outside_(outside),
       lineage_(journal.store().lineage()),
-      mail_(std::make_shared<mailbox<mail>>()) {
+      mail_(std::make_shared<mailbox<mail>>()),
+      looked_for_(journal.store().wake_count()) {
   lanes_.push_back({.places = options_.concurrency});
   for (const std::string& queue : options_.queues) {
     const auto own = std::find_if(options_.places.begin(), options_.places.end(),
@@ -47,6 +48,11 @@ void run_loop::post(mail&& what) {
 
 void run_loop::poke() noexcept {
   if (!poked_.exchange(true)) host_->wake();
+}
+
+void run_loop::poke_for(std::uint32_t wakes) noexcept {
+  // Who sends and the journal's watcher tell of the same commit; a count may have gone round.
+  if (static_cast<std::int32_t>(wakes - looked_for_.load()) > 0) poke();
 }
 
 bool run_loop::admit(engine::start_item& item) {

@@ -108,6 +108,7 @@ class run_loop final : public detail::local_worker {
   void admission_failed(const engine::start_item& item) noexcept override;
   std::int64_t row() const noexcept override { return worker_; }
   void poke() noexcept override;
+  void poke_for(std::uint32_t wakes) noexcept override;
 
  private:
   /// What goes into the run's next append.
@@ -372,6 +373,7 @@ class run_loop final : public detail::local_worker {
   // Read by others.
   std::atomic<bool> claiming_ = true;
   std::atomic<bool> poked_ = true;
+  std::atomic<std::uint32_t> looked_for_;  // wakes of the store, when the last claim was made
   std::atomic<std::size_t> owned_ = 0;
   std::atomic<std::size_t> held_ = 0;
   std::atomic<int> reserved_ = 0;

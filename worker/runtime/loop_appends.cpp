@@ -325,6 +325,7 @@ std::optional<engine::claim_request> run_loop::claim_request_now() {
   const int room = options_.max_runs - static_cast<int>(owned_.load()) - reserved_.load();
   const bool due = steady >= next_look_ || (more_ready_ && room > 0);
   if (!poked_.exchange(false) && !due) return std::nullopt;
+  looked_for_ = store_.wake_count();
   // Whether what it executes is still wanted is asked as often as its lease is renewed.
   next_look_ =
       steady + 1000 * (tasks_.empty() ? engine::limits::idle_poll_ms : engine::limits::renew_ms);

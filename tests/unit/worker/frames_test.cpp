@@ -63,7 +63,12 @@ class failing_store final : public testing::store_decorator {
     }
     return store_decorator::read_events(run, from, at_most);
   }
+  absl::StatusOr<engine::batch_result> commit(engine::batch&& what) override {
+    claims += what.claim ? 1 : 0;
+    return store_decorator::commit(std::move(what));
+  }
   mutable int failures = 0;
+  int claims = 0;
 };
 
 /// A worker's loop and its client on one thread, in memory.
@@ -101,6 +106,11 @@ class bench final : public runtime::loop_outside {
       (void)loop_->turn();
       for (auto& task : std::exchange(tasks_, {})) task();
     }
+  }
+  /// Somebody tells of all that was committed until now.
+  void hear() {
+    loop_->poke_for(store->wake_count());
+    (void)loop_->turn();
   }
   /// The lease ends before the attempts that were handed over begin.
   void work_with_lease_over() {
@@ -178,6 +188,22 @@ TEST_CASE("the runs used last go on from memory, the others are replayed") {
   CHECK(entered == 12);
   CHECK(runs[7].describe().state == run_state::completed);
   CHECK(runs[9].describe().state == run_state::completed);
+}
+
+TEST_CASE("a commit that is told of twice is looked for once") {
+  bench b(3);
+  const std::vector<run<int>> runs = start(b, 1);
+  runs[0].signal(number, 1);
+  const int before = b.store->claims;
+
+  b.hear();  // from who sent it
+  CHECK(b.store->claims == before + 1);
+  b.hear();  // and from who watches the journal
+  CHECK(b.store->claims == before + 1);
+
+  runs[0].signal(number, 2);
+  b.hear();
+  CHECK(runs[0].result() == 3);
 }
 
 TEST_CASE("all end as they would with room for all of them") {

@@ -104,7 +104,8 @@ bool run_loop::has_mail() const { return !mail_->empty(); }
 std::int64_t run_loop::turn() {
   for (bool moved = true; moved;) {
     got_on();
-    now_ = store_.now();
+    // What a claim has found due stays due, though the clock is set back meanwhile.
+    now_ = std::max(now_, store_.now());
     moved = read_mail();
     send_again();
     compare_with_journal();

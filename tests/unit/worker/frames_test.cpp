@@ -27,6 +27,7 @@ constexpr workflow<int(int)> wait_for_two{"wait_for_two"};
 constexpr fermata::signal<int> number{"number"};
 constexpr step<int(int)> twice{"twice"};
 constexpr workflow<int(int)> call_twice{"call_twice"};
+constexpr workflow<int(int)> sleep_a_little{"sleep_a_little"};
 
 int entered = 0;  // how often the code began, for the first time or to be replayed
 int in_memory = 0;
@@ -51,6 +52,11 @@ task<int> double_it(context& ctx, int n) {
   co_return doubled;
 }
 
+task<int> after_a_sleep(context& ctx, int n) {
+  co_await ctx.sleep(std::chrono::milliseconds(20));
+  co_return n;
+}
+
 /// Can't read events for a while.
 class failing_store final : public testing::store_decorator {
  public:
@@ -67,14 +73,16 @@ class failing_store final : public testing::store_decorator {
     claims += what.claim ? 1 : 0;
     return store_decorator::commit(std::move(what));
   }
+  engine::time_us now() const override { return store_decorator::now() - behind.count(); }
   mutable int failures = 0;
   int claims = 0;
+  std::chrono::microseconds behind{0};  // the clock is set back
 };
 
 /// A worker's loop and its client on one thread, in memory.
 class bench final : public runtime::loop_outside {
  public:
-  explicit bench(std::size_t frames_max)
+  explicit bench(std::size_t frames_max, bool inline_commits = true)
       : store(std::make_shared<failing_store>(std::make_shared<engine::memory_store>(
             "memory:", engine::open_options{.time = time_, .chance = chance_}))),
         journal_(std::make_shared<detail::journal_impl>(store, "default", time_, chance_)),
@@ -84,6 +92,7 @@ class bench final : public runtime::loop_outside {
     worker_.serve(wait_for_two, add_two);
     worker_.serve(twice, [](int n) { return 2 * n; });
     worker_.serve(call_twice, double_it);
+    worker_.serve(sleep_a_little, after_a_sleep);
     engine::worker_row who;
     who.id = engine::new_worker_id(*time_, *chance_);
     const auto row = journal_->store().register_worker(who);
@@ -97,7 +106,7 @@ class bench final : public runtime::loop_outside {
                                      .make_io = [] { return std::shared_ptr<void>(); }});
     runtime::loop_options how;
     how.frames_max = frames_max;
-    how.inline_commits = true;
+    how.inline_commits = inline_commits;
     loop_ = std::make_unique<runtime::run_loop>(*journal_, host, row->row, std::move(how), *this);
   }
   void work() {
@@ -120,6 +129,12 @@ class bench final : public runtime::loop_outside {
     work();
   }
 
+  /// One turn; what it commits on the writer's thread is done, and not read yet.
+  void turn() {
+    loop_->poke();
+    (void)loop_->turn();
+    journal_->writer().drain();
+  }
   void pass(std::chrono::microseconds span) { time_->advance(span.count()); }
 
   // loop_outside
@@ -252,4 +267,24 @@ TEST_CASE("a run whose journal can't be read for a moment goes on when it can") 
 
   CHECK(b.store->failures == 0);
   CHECK(run.result() == 7);
+}
+
+TEST_CASE(
+    "a timer that a claim has found due fires, though the clock is set back before it is handed "
+    "over") {
+  bench b(100, false);
+  const run<int> busy = b.client.start(call_twice, 1);
+  for (int i = 0; i < 3; ++i) b.turn();  // its step doesn't end: commits are the writer's thread's
+  const run<int> sleeps = b.client.start(sleep_a_little, 42);
+  for (int i = 0; i < 3; ++i) b.turn();
+
+  b.pass(std::chrono::milliseconds(30));
+  b.turn();
+  b.store->behind = std::chrono::seconds(1);
+  b.turn();
+  b.store->behind = std::chrono::seconds(0);
+  for (int i = 0; i < 5; ++i) b.turn();
+
+  CHECK(sleeps.describe().state == run_state::completed);
+  CHECK(busy.describe().state == run_state::running);
 }

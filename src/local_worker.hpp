@@ -16,7 +16,8 @@ class local_worker {
   /// by `admitted` or `admission_failed`.
   virtual bool admit(engine::start_item& item) = 0;
   virtual void admitted(const engine::start_item& item, const engine::start_result& how) = 0;
-  virtual void admission_failed(const engine::start_item& item) noexcept = 0;
+  virtual void admission_failed(const engine::start_item& item,
+                                const absl::Status& answer) noexcept = 0;
   /// Its row in the store: the fence of what it admits.
   virtual std::int64_t row() const noexcept = 0;
   /// There may be work.

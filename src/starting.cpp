@@ -171,7 +171,7 @@ std::vector<std::string> journal_impl::commit_starts(std::vector<engine::start_i
   for (std::size_t i = 0; i < items.size(); ++i) {
     const bool in = answer.ok() && answer->starts[i].admitted;
     if (asked[i] && in) worker->admitted(items[i], answer->starts[i]);
-    if (asked[i] && !in) worker->admission_failed(items[i]);
+    if (asked[i] && !in) worker->admission_failed(items[i], answer.status());
     if (!answer.ok()) continue;
     queued = queued || (!in && answer->starts[i].how == engine::start_result::outcome::started);
     ids.push_back(answer->starts[i].run.text());

@@ -86,10 +86,16 @@ void run_loop::admitted(const engine::start_item& item, const engine::start_resu
   post(std::make_unique<admission>(item, how, asked));
 }
 
-void run_loop::admission_failed(const engine::start_item& item) noexcept {
+void run_loop::admission_failed(const engine::start_item& item,
+                                const absl::Status& answer) noexcept {
   --reserved_;
-  const std::lock_guard lock(mutex_);
-  asked_.erase(item.request.run);
+  {
+    const std::lock_guard lock(mutex_);
+    asked_.erase(item.request.run);
+  }
+  if (!absl::IsUnavailable(answer)) return;
+  lost_runs_ = true;
+  poke();
 }
 
 run_loop::code_here run_loop::code() const {
@@ -109,6 +115,7 @@ std::int64_t run_loop::turn() {
     moved = read_mail();
     send_again();
     compare_with_journal();
+    find_lost_runs();
     give_back();
     check_deadlines();
     moved = advance_dirty() || moved;

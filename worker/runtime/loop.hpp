@@ -105,7 +105,8 @@ class run_loop final : public detail::local_worker {
   // local_worker
   bool admit(engine::start_item& item) override;
   void admitted(const engine::start_item& item, const engine::start_result& how) override;
-  void admission_failed(const engine::start_item& item) noexcept override;
+  void admission_failed(const engine::start_item& item,
+                        const absl::Status& answer) noexcept override;
   std::int64_t row() const noexcept override { return worker_; }
   void poke() noexcept override;
   void poke_for(std::uint32_t wakes) noexcept override;
@@ -245,6 +246,7 @@ class run_loop final : public detail::local_worker {
   void compare_with_journal();
   bool say_what_is_lost(const active& run, engine::position_t there);
   void say_had_it(const engine::run_id& run, engine::position_t there);
+  void find_lost_runs();
   bool must_compare() const { return store_.lineage() != lineage_; }
 
   // loop_runs.cpp
@@ -374,6 +376,7 @@ class run_loop final : public detail::local_worker {
   std::atomic<bool> claiming_ = true;
   std::atomic<bool> poked_ = true;
   std::atomic<std::uint32_t> looked_for_;  // wakes of the store, when the last claim was made
+  std::atomic<bool> lost_runs_ = false;  // the journal may have runs as ours that aren't known here
   std::atomic<std::size_t> owned_ = 0;
   std::atomic<std::size_t> held_ = 0;
   std::atomic<int> reserved_ = 0;

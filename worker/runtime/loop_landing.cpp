@@ -93,7 +93,10 @@ void run_loop::take_claimed(engine::batch_result& from, std::int64_t sent) {
   if (!from.claimed.empty() || !from.tasks.empty()) outside_.leased(sent);
   for (const engine::task_name& name : from.stopped) stop_task(name);
   take_tasks(std::move(from.tasks));
-  if (std::exchange(claim_failed_, false)) find_lost_tasks();
+  if (std::exchange(claim_failed_, false)) {
+    find_lost_tasks();
+    lost_runs_ = true;
+  }
   for (engine::claimed& c : from.claimed) adopt(std::move(c));
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// After a promotion: what is remembered here is compared with what the journal has.
+// What is remembered here, compared with what the journal has: after a promotion, and after commits of
+// which nobody knows what became.
 #include "engine/limits.hpp"
 #include "engine/store/status.hpp"
 #include "worker/runtime/loop.hpp"
@@ -56,6 +57,38 @@ void run_loop::compare_with_journal() {
     let_go(place.run);
   }
   poked_ = true;
+}
+
+/// A claim or an admission whose answer was an error may have taken runs all the same: nobody would look at
+/// them for as long as this worker lives.
+void run_loop::find_lost_runs() {
+  if (!lost_runs_ || must_compare() || batches_under_way_ != 0 || !again_.empty()) return;
+  const auto found = store_.whereabouts(worker_, {});
+  if (absl::IsUnimplemented(found.status())) {
+    lost_runs_ = false;
+    return;
+  }
+  if (!found.ok()) {
+    next_look_ = std::min(next_look_,
+                          journal_.time().steady_now_us() + engine::limits::store_retry_ms * 1000);
+    return;
+  }
+  if (has_mail()) return;  // it may bring some of them
+  lost_runs_ = false;
+  for (const engine::run_place& place : *found) {
+    const auto known = runs_.find(place.run);
+    if (place.owner != worker_ || (known != runs_.end() && known->second->owned) ||
+        std::find(let_go_.begin(), let_go_.end(), place.run) != let_go_.end())
+      continue;
+    {
+      const std::lock_guard lock(mutex_);
+      if (asked_.contains(place.run)) continue;
+    }
+    outside_.log(level::info, fmt::format("run {}: it was taken by a commit whose answer was lost, "
+                                          "and is given back",
+                                          place.run.text()));
+    let_go(place.run);
+  }
 }
 
 /// False: nothing that was seen here is missing there.

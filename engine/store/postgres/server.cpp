@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/store/postgres/server.hpp"
 
+#include "engine/failpoint.hpp"
 #include "engine/limits.hpp"
 #include "engine/ports/real.hpp"
 
@@ -88,7 +89,7 @@ server::server(address where, const open_options& options, warn say)
       names(names_sql),
       spaces(spaces_sql),
       say(std::move(say)),
-      patience_us_(options.patience_ms * 1'000),
+      patience_us_(bound("database_patience_ms", options.patience_ms) * 1'000),
       read_only_(options.read_only) {}
 
 server::~server() = default;
@@ -278,7 +279,7 @@ bool server::settled(const transaction& what, const server_failure& why, attempt
         }
       }
       if (!aborted && is_there(*on, what.proof)) return true;
-      if (aborted || what.proof.what != proof::kind::none) return false;
+      if (aborted || what.proof.lasts()) return false;
     } catch (const server_failure& lost_again) {
       if (lost_again.how != failure::lost) throw;
       continue;

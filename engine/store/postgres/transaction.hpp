@@ -19,6 +19,9 @@ struct proof {
   message_id message;
   std::int64_t owner = 0;  // after it
   epoch_t epoch = 0;
+
+  /// Where it isn't found, it never was. An owner may be another's by now.
+  bool lasts() const noexcept { return what != kind::none && what != kind::owner; }
 };
 
 /// One transaction: BEGIN goes with the first round trip, COMMIT with the last.

@@ -44,8 +44,14 @@ constexpr const char* waiting_sql =
     "ORDER BY t.priority, t.not_before, t.run, t.operation LIMIT $5 "
     "FOR NO KEY UPDATE OF r, t SKIP LOCKED";
 constexpr const char* next_task_sql =
-    "SELECT min(t.not_before) FROM fermata.tasks t WHERE t.space = $1 AND t.queue = ANY($2) AND "
+    "SELECT min(t.not_before), (SELECT count(*) FROM (SELECT 1 FROM fermata.tasks t "
+    "  JOIN fermata.runs r ON r.run = t.run WHERE t.space = $1 AND t.queue = ANY($2) AND "
+    "  t.owner = 0 AND t.step = ANY($3) AND t.not_before <= $4 AND r.attention = 0 LIMIT $5) w) "
+    "FROM fermata.tasks t WHERE t.space = $1 AND t.queue = ANY($2) AND "
     "t.owner = 0 AND t.step = ANY($3) AND t.not_before > $4";
+// Whoever has its run, to let it rest, tells nobody of a task that was passed over.
+constexpr std::int64_t locked_again_us = 20'000;
+
 column texts(const std::vector<std::string>& all) {
   column made(type::text);
   for (const std::string& one : all) made.add(std::string_view(one));
@@ -67,7 +73,8 @@ void fill(turn& turn, const claim_request& what, const task_room& room, batch_re
   const column queues = texts(room.queues);
   const column steps = texts(what.steps);
   turn.in.send(waiting_sql, params(space, queues, steps, what.now, std::max(0, room.at_most) + 1));
-  turn.in.send(next_task_sql, params(space, queues, steps, what.now));
+  turn.in.send(next_task_sql,
+               params(space, queues, steps, what.now, std::max(0, room.at_most) + 1));
   std::vector<rows> found = turn.in.finish();
   rows& waiting = found[found.size() - 2];
   for (int taken = 0; waiting.next(); ++taken) {
@@ -78,9 +85,12 @@ void fill(turn& turn, const claim_request& what, const task_room& room, batch_re
     take(turn, read_task(turn.names(), waiting), result);
   }
   rows& next = found.back();
-  if (next.next() && !next.null(0) &&
-      (result.next_not_before == 0 || next.integer(0) < result.next_not_before))
-    result.next_not_before = next.integer(0);
+  if (!next.next()) return;
+  const auto look_at = [&result](time_us when) {
+    if (result.next_not_before == 0 || when < result.next_not_before) result.next_not_before = when;
+  };
+  if (!next.null(0)) look_at(next.integer(0));
+  if (next.integer(1) > waiting.count()) look_at(what.now + locked_again_us);
 }
 
 }  // namespace

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a claim passes over, since another transaction has its lock just now.
+#include "tests/conformance/remote.hpp"
+#include "tests/unit/engine/postgres/wired.hpp"
+
+#include <doctest/doctest.h>
+
+namespace fermata::postgres_tests {
+
+TEST_CASE("a worker that passed over a task looks again soon: nobody tells it when it is free") {
+  conformance::remote at;
+  const engine::worker_row gpu = at.scene.join();
+  at.put(at.task());
+  connection owner(server_address());
+  owner.execute("BEGIN");
+  owner.execute("SELECT 1 FROM " + static_cast<wired_factory&>(*at.scene.factory).schema +
+                ".runs FOR NO KEY UPDATE");
+
+  const engine::batch_result passed = at.scene.claim(gpu, at.wants());
+
+  CHECK(passed.tasks.empty());
+  CHECK(passed.next_not_before > at.scene.now());
+  CHECK(passed.next_not_before <= at.scene.now() + conformance::second);
+  owner.execute("COMMIT");
+  const engine::batch_result taken = at.scene.claim(gpu, at.wants());
+  CHECK(taken.tasks.size() == 1);
+  CHECK(taken.next_not_before == 0);
+}
+
+}  // namespace fermata::postgres_tests

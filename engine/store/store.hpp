@@ -233,6 +233,9 @@ class store {
 
   // ---- clock and wake-ups ----
 
+  /// Since when calls have waited for a database that is away (steady µs); 0: none does.
+  virtual std::int64_t away_since() const { return 0; }
+
   /// The database's wall clock, never before the latest time stored.
   virtual time_us now() const = 0;
   virtual std::int64_t boot_now() const = 0;

@@ -25,15 +25,27 @@ namespace {
 constexpr std::int64_t tick_us = 1'000'000;
 constexpr int runaway_exit = 70;
 constexpr std::int64_t complain_again_us = 60'000'000;
+
+/// "21:40:05"
+std::string clock_text(std::int64_t wall_us) {
+  const std::int64_t second = wall_us / 1'000'000 % 86'400;
+  return fmt::format("{:02}:{:02}:{:02}", second / 3600, second / 60 % 60, second % 60);
+}
 }  // namespace
 
-/// The guard meets the same trouble each second; it is said once a minute.
+/// The guard meets the same trouble each second; it is said once a minute. Of a database that is away, since
+/// when: whatever failed then has waited for it.
 void session::complain(const absl::Status& why) {
-  const std::string text =
-      fmt::format("{} [{}]", std::string(why.message()), engine::fer_code_of(why));
+  std::string text = fmt::format("{} [{}]", std::string(why.message()), engine::fer_code_of(why));
+  std::string trouble = text;
   const std::int64_t now = journal_.time().steady_now_us();
-  if (text == trouble_ && now - trouble_said_ < complain_again_us) return;
-  trouble_ = text;
+  if (const std::int64_t since = store_.away_since(); since != 0) {
+    trouble = fmt::format("waiting for the database since {} UTC",
+                          clock_text(journal_.time().wall_now() - (now - since)));
+    text = trouble + ": " + text;
+  }
+  if (trouble == trouble_ && now - trouble_said_ < complain_again_us) return;
+  trouble_ = trouble;
   trouble_said_ = now;
   log(level::warning, text);
 }
@@ -64,7 +76,8 @@ void session::guard() {
 
 /// Whether the loop has got on since the last look, or has reason to rest: it sleeps and nothing is
 /// there for it, or it is in the code of a run, which is watched by itself. A loop in a commit that
-/// takes long holds the store, so that a renewal would wait, too; one whose commits are refused, as on
+/// takes long holds the store, so that a renewal would wait, too, as one that waits for a database that is
+/// away; one whose commits are refused, as on
 /// a full disk, tries them again and again and so gets on.
 bool session::vouches() {
   const std::int64_t now = journal_.time().steady_now_us();
@@ -75,9 +88,15 @@ bool session::vouches() {
     return true;
   }
   if (vouched_ != 0 && now - vouched_ > engine::limits::renew_ms * 1000) {
-    log(level::error,
-        "the run loop doesn't get on: this worker's lease isn't renewed, and its runs "
-        "go to other workers when it ends");
+    if (store_.away_since() != 0) {
+      complain(engine::coded(absl::StatusCode::kUnavailable, "FER-2105",
+                             "work goes on by itself when it is there, and this worker's lease "
+                             "isn't renewed before"));
+    } else {
+      log(level::error,
+          "the run loop doesn't get on: this worker's lease isn't renewed, and its runs "
+          "go to other workers when it ends");
+    }
     vouched_ = 0;  // said
   }
   return false;

@@ -88,6 +88,7 @@ class store_decorator : public engine::store {
     return inner_->find_key(space, workflow, key);
   }
   std::uint32_t lineage() const override { return inner_->lineage(); }
+  std::int64_t away_since() const override { return inner_->away_since(); }
   or_status<std::vector<engine::run_place>> whereabouts(
       std::int64_t worker, const std::vector<id>& runs) const override {
     return inner_->whereabouts(worker, runs);

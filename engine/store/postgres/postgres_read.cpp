@@ -123,6 +123,8 @@ absl::StatusOr<head> postgres_store::read_head(const run_id& run) const {
 
 std::uint32_t postgres_store::lineage() const { return parts_->at.lineage(); }
 
+std::int64_t postgres_store::away_since() const { return parts_->at.away_since(); }
+
 absl::StatusOr<std::vector<run_place>> postgres_store::whereabouts(
     std::int64_t worker, const std::vector<run_id>& runs) const {
   using result = absl::StatusOr<std::vector<run_place>>;

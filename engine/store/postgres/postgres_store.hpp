@@ -54,6 +54,7 @@ class postgres_store final : public store {
                                                          std::size_t at_most) const override;
   absl::StatusOr<fermata::engine::head> read_head(const run_id& run) const override;
   std::uint32_t lineage() const override;
+  std::int64_t away_since() const override;
   absl::StatusOr<std::vector<run_place>> whereabouts(
       std::int64_t worker, const std::vector<run_id>& runs) const override;
   absl::StatusOr<run_row> find_run(const run_id& run) const override;

@@ -194,12 +194,14 @@ server::lease server::take(attempts& again) {
     try {
       auto made = connect();
       const std::lock_guard guard(mutex_);
-      if (std::exchange(away_, false) && say) say(fmt::format("{} is there again", where.text));
+      if (away_since_.exchange(0) != 0 && say) say(fmt::format("{} is there again", where.text));
       return {*this, std::move(made), generation_};
     } catch (const server_failure& why) {
       if (why.how == failure::lost) {
         const std::lock_guard guard(mutex_);
-        if (!std::exchange(away_, true) && say) say(std::string(why.status.message()));
+        std::int64_t before = 0;
+        if (away_since_.compare_exchange_strong(before, steady_now()) && say)
+          say(std::string(why.status.message()));
         idle_.clear();
       }
       if (!again.worth_another(why)) throw;

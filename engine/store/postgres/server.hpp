@@ -91,6 +91,8 @@ class server {
   bool leases_count();
   /// Rises with each promotion that was seen.
   std::uint32_t lineage() const noexcept { return lineage_; }
+  /// Since when nobody who can be written to has answered (steady µs); 0: one does.
+  std::int64_t away_since() const noexcept { return away_since_; }
   /// A connection of its own, to whom may be written to: for who listens.
   std::unique_ptr<connection> connect();
   /// When a ready mark is put: marks of one moment keep their order.
@@ -184,7 +186,8 @@ class server {
   std::uint64_t generation_ = 0;  // of the timeline: older connections are dropped
   std::optional<identity> known_;
   std::int64_t distrust_until_ = INT64_MIN;  // steady µs
-  bool away_ = false;                        // said so
+
+  std::atomic<std::int64_t> away_since_ = 0;
 };
 
 }  // namespace fermata::engine::postgres

@@ -8,6 +8,7 @@ everybody is told so, and workers go on by themselves when it is over.
 import argparse
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -92,6 +93,33 @@ def workers_wait_for_a_server_that_is_read_only(at):
     fleet.all_ended()
     print(f"nothing was written for 4 s; work went on {went_on:.1f} s after it was over", flush=True)
     assert fleet.dismiss() == [0, 0]
+    fleet.all_is_well(count)
+
+
+def a_worker_that_waits_for_its_database_says_so_and_is_not_taken_for_runaway(at):
+    fleet = at.begin()
+    worker = fleet.hire(environment={"FERMATA_BOUND": "runaway_code_ms=2000"})
+    fleet.until(lambda: fleet.serves(worker), "the worker begins")
+    count = at.asked.runs // 5
+    feeding = fleet.feed(0, count)
+    fleet.until(lambda: events(at) > 50, "work is done")
+    at.server.stop()
+    gone = time.monotonic()
+    fleet.until(lambda: re.search(r"waiting for the database since \d\d:\d\d:\d\d UTC",
+                                  fleet.heard(worker)), "the worker says so", 30)
+    said = time.monotonic() - gone
+    while time.monotonic() < gone + 14:  # beyond a call's patience, and any runaway's
+        time.sleep(0.1)
+    assert worker.poll() is None, "the worker ended"
+    for untrue in ("doesn't get on", "didn't come back", "without awaiting"):
+        assert untrue not in fleet.heard(worker), f"it says that something {untrue}"
+    at.server.start()
+    back = time.monotonic()
+    assert feeding.wait(timeout=60) == 0, "a client gave up"
+    fleet.all_ended()
+    print(f"said after {said:.1f} s; away for {back - gone:.1f} s, all ended "
+          f"{time.monotonic() - back:.1f} s later", flush=True)
+    assert fleet.dismiss() == [0]
     fleet.all_is_well(count)
 
 
@@ -216,6 +244,7 @@ def sleepers(at):
 
 
 TESTS = [a_worker_and_a_client_meet_a_database_that_is_away,
+         a_worker_that_waits_for_its_database_says_so_and_is_not_taken_for_runaway,
          workers_wait_for_a_server_that_is_read_only, a_full_disk_loses_nothing_that_was_acknowledged,
          work_goes_on_when_there_are_connections_again]
 

@@ -46,6 +46,8 @@ inline constexpr std::size_t batch_bytes = 4 * 1024 * 1024;  // reached with the
 inline constexpr std::size_t commits_waiting =
     10'000;  // calls of a process that wait for its writer
 inline constexpr std::size_t logs_per_run = 1'000;
+inline constexpr std::size_t acknowledged_kept = 10'000;  // of a process, for after a promotion
+inline constexpr std::size_t lost_named = 20;             // of a kind; the others are counted
 inline constexpr std::size_t checkpoint_pages = 1'000;
 inline constexpr int crashes_to_quarantine = 3;             // attributed to the operation
 inline constexpr int unattributed_to_isolate = 2;           // in a row: executed alone from then on

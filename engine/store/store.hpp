@@ -176,7 +176,8 @@ class store {
   /// promoted. Who remembers runs then asks for their `whereabouts`.
   virtual std::uint32_t lineage() const { return 0; }
   /// Where these runs are, and all open ones that this worker owns. One that isn't begun, or isn't
-  /// there at all, is left out. A journal that has one lineage is never asked.
+  /// there at all, is left out. NOT_FOUND when it doesn't know this worker any more. UNIMPLEMENTED where it can't be otherwise than is remembered: there is one
+  /// lineage, and a commit that was refused has written nothing.
   virtual absl::StatusOr<std::vector<run_place>> whereabouts(
       std::int64_t /*worker*/, const std::vector<run_id>& /*runs*/) const {
     return absl::UnimplementedError("this journal has one lineage");

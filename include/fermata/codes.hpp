@@ -146,6 +146,9 @@ inline constexpr code_info other_database{"FER-2108", "Another database answers 
                                           "Check the address, then restart what works on it."};
 inline constexpr code_info no_state_folder{"FER-2109", "This host's workers have no state folder.",
                                            "Set FERMATA_STATE to one."};
+inline constexpr code_info lost_by_promotion{
+    "FER-2110", "A promoted server lacks what its primary had acknowledged.",
+    "Make those calls again; docs/scaling.md says what can be named."};
 
 // ---- 30xx: workers ----
 inline constexpr code_info worker_misuse{
@@ -180,57 +183,18 @@ inline constexpr code_info output_lost{
     "FER-4003", "Standard output couldn't be written to; what was asked for may have been done.",
     "Make room, or keep its reader open; then look with `fermata show RUN`."};
 
-inline constexpr code_info all[] = {failed,
-                                    cancelled,
-                                    timed_out,
-                                    wait_over,
-                                    terminated,
-                                    expired,
-                                    crashed,
-                                    undecodable,
-                                    quarantined,
-                                    blocked,
-                                    needs_attention,
-                                    key_conflict,
-                                    unknown_run,
-                                    run_ended,
-                                    unknown_workflow,
-                                    bad_input,
-                                    ambiguous_id,
-                                    bad_key,
-                                    not_allowed_now,
-                                    bad_text,
-                                    payload_too_large,
-                                    inbox_full,
-                                    too_many_operations,
-                                    text_too_long,
-                                    overloaded,
-                                    too_far,
-                                    bad_address,
-                                    not_a_journal,
-                                    newer_version,
-                                    network_file_system,
-                                    needs_migration,
-                                    no_permission,
-                                    disk_full,
-                                    locked_too_long,
-                                    damaged,
-                                    input_output,
-                                    database_away,
-                                    rolled_back,
-                                    right_missing,
-                                    other_database,
-                                    no_state_folder,
-                                    worker_misuse,
-                                    worker_dead,
-                                    not_connected,
-                                    not_in_this_version,
-                                    module_unloadable,
-                                    module_mismatch,
-                                    module_refused,
-                                    usage,
-                                    no_journal,
-                                    output_lost};
+// clang-format off: a line for each would be a third of this file
+inline constexpr code_info all[] = {
+    failed, cancelled, timed_out, wait_over, terminated, expired, crashed, undecodable,
+    quarantined, blocked, needs_attention, key_conflict, unknown_run, run_ended,
+    unknown_workflow, bad_input, ambiguous_id, bad_key, not_allowed_now, bad_text,
+    payload_too_large, inbox_full, too_many_operations, text_too_long, overloaded, too_far,
+    bad_address, not_a_journal, newer_version, network_file_system, needs_migration,
+    no_permission, disk_full, locked_too_long, damaged, input_output, database_away,
+    rolled_back, right_missing, other_database, no_state_folder, lost_by_promotion,
+    worker_misuse, worker_dead, not_connected, not_in_this_version, module_unloadable,
+    module_mismatch, module_refused, usage, no_journal, output_lost};
+// clang-format on
 
 }  // namespace codes
 

@@ -247,6 +247,7 @@ class run_loop final : public detail::local_worker {
   bool say_what_is_lost(const active& run, engine::position_t there);
   void say_had_it(const engine::run_id& run, engine::position_t there);
   void find_lost_runs();
+  void compare_tasks();
   bool must_compare() const { return store_.lineage() != lineage_; }
 
   // loop_runs.cpp

@@ -3,6 +3,7 @@
 // which nobody knows what became.
 #include "engine/limits.hpp"
 #include "engine/store/status.hpp"
+#include "engine/store/tasks.hpp"
 #include "worker/runtime/loop.hpp"
 
 #include <absl/container/flat_hash_set.h>
@@ -22,7 +23,10 @@ void run_loop::compare_with_journal() {
   std::vector<engine::run_id> here;
   for (const auto& [id, run] : runs_)
     if (run->owned || run->live) here.push_back(id);
-  const auto found = store_.whereabouts(worker_, here);
+  auto found = store_.whereabouts(worker_, here);
+  // The guard finds it, too, and ends this session: nothing is written any more.
+  const bool unknown = absl::IsNotFound(found.status());
+  if (unknown) found = store_.whereabouts(0, here);
   if (!found.ok()) {
     outside_.log(
         level::warning,
@@ -33,7 +37,7 @@ void run_loop::compare_with_journal() {
                           journal_.time().steady_now_us() + engine::limits::store_retry_ms * 1000);
     return;
   }
-  lineage_ = lineage;
+  if (!unknown) lineage_ = lineage;
   absl::flat_hash_set<engine::run_id, std::hash<engine::run_id>> named;
   absl::flat_hash_map<engine::run_id, const engine::run_place*, std::hash<engine::run_id>> there;
   for (const engine::run_place& place : *found) there[place.run] = &place;
@@ -42,21 +46,60 @@ void run_loop::compare_with_journal() {
     const auto at = there.find(id);
     const engine::run_place place = at == there.end() ? engine::run_place{} : *at->second;
     const bool same = place.last.position == run.head.position && place.last.hash == run.head.hash;
-    const bool ours = place.owner == worker_ && place.epoch == run.row.epoch;
+    const bool ours = !unknown && place.owner == worker_ && place.epoch == run.row.epoch;
     if (same && !run.refused && (ours || !run.owned)) continue;
     if (say_what_is_lost(run, place.last.position)) named.insert(id);
-    if (run.owned)
+    if (run.owned && !unknown)
       let_go(id);
     else
       forget(id);
   }
+  if (unknown) return;
   for (const engine::run_place& place : *found) {
     const auto known = runs_.find(place.run);
     if (place.owner != worker_ || (known != runs_.end() && known->second->owned)) continue;
     if (!named.contains(place.run)) say_had_it(place.run, place.last.position);
     let_go(place.run);
   }
+  compare_tasks();
   poked_ = true;
+}
+
+/// Those that the journal has as this worker's, and that it has finished: what they came to is lost, and
+/// their runs wait for them, so that they are executed again. Those that it executes and that the journal
+/// doesn't have as its: nobody will take their outcome.
+void run_loop::compare_tasks() {
+  const auto held = store_.held_tasks(worker_);
+  if (!held.ok()) {
+    claim_failed_ = true;  // the next claim asks again
+    return;
+  }
+  std::set<task_key> there;
+  std::vector<engine::task_row> lost;
+  for (const engine::task_row& task : *held) {
+    there.insert(key_of(engine::name_of(task)));
+    if (tasks_.contains(key_of(engine::name_of(task)))) continue;
+    outside_.log(
+        level::error,
+        fmt::format("run {}: this worker had finished attempt {} of step '{}' (operation {}), "
+                    "and the promoted server lacks what it came to: it is executed again "
+                    "[FER-2110]",
+                    task.run.text(), task.attempt, task.step, task.operation));
+    lost.push_back(task);
+  }
+  std::vector<engine::task_name> gone;
+  for (const auto& [key, a] : tasks_) {
+    if (there.contains(key) || a->answered) continue;
+    outside_.log(
+        level::error,
+        fmt::format("run {}: the promoted server doesn't have attempt {} of step '{}' "
+                    "(operation {}) as this worker's: it is told to stop, and its run decides "
+                    "what follows [FER-2110]",
+                    a->run().text(), a->attempt(), a->start().name, a->start().operation));
+    gone.push_back(engine::name_of(*a->task()));
+  }
+  for (const engine::task_name& name : gone) stop_task(name);
+  take_tasks(std::move(lost));
 }
 
 /// A claim or an admission whose answer was an error may have taken runs all the same: nobody would look at
@@ -95,11 +138,12 @@ void run_loop::find_lost_runs() {
 bool run_loop::say_what_is_lost(const active& run, engine::position_t there) {
   const engine::position_t seen = run.head.position;
   if (there < seen) {
-    outside_.log(level::error,
-                 fmt::format("run {}: the journal of the promoted server ends at position {}, and "
-                             "this worker had seen position {}: what came between is lost, {}",
-                             run.row.run.text(), there, seen,
-                             there == 0 ? "with its start" : "it goes on from there"));
+    outside_.log(
+        level::error,
+        fmt::format("run {}: the journal of the promoted server ends at position {}, and "
+                    "this worker had seen position {}: what came between is lost, {} [FER-2110]",
+                    run.row.run.text(), there, seen,
+                    there == 0 ? "with its start" : "it goes on from there"));
     return true;
   }
   // Others may have gone on with it: with what was seen here, or without.
@@ -115,7 +159,7 @@ bool run_loop::say_what_is_lost(const active& run, engine::position_t there) {
       level::error,
       fmt::format("run {}: the journal of the promoted server has another event at "
                   "position {} than this worker had seen: what it had seen is lost, others "
-                  "have gone on",
+                  "have gone on [FER-2110]",
                   run.row.run.text(), seen));
   return true;
 }
@@ -124,7 +168,7 @@ void run_loop::say_had_it(const engine::run_id& run, engine::position_t there) {
   outside_.log(level::error,
                fmt::format("run {}: this worker had ended or parked it, and the journal of the "
                            "promoted server has it at work at position {}: what came then is lost, "
-                           "it goes on from there",
+                           "it goes on from there [FER-2110]",
                            run.text(), there));
 }
 

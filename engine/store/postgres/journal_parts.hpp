@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "engine/store/postgres/acknowledged.hpp"
 #include "engine/store/postgres/handed.hpp"
 #include "engine/store/postgres/low_water.hpp"
 #include "engine/store/postgres/server.hpp"
@@ -25,6 +26,7 @@ struct journal_parts {
   server at;
   wake_line wake;
   handed_timers handed;
+  acknowledged acked;
   host::suspend_watch suspends;
 
   /// Locks of this host's workers; made when the first one registers or looks.
@@ -35,6 +37,14 @@ struct journal_parts {
   void tell(const turn& done) {
     at.clock.stored(done.latest);
     if (done.woke || done.ended) wake.committed(!done.woke);
+  }
+  /// With which id this process registered the worker; empty when another did. A promoted server may give a
+  /// number that it has lost to another.
+  column id_of(std::int64_t worker) {
+    column id(type::uuid);
+    const std::lock_guard guard(mutex);
+    if (const auto own = registered.find(worker); own != registered.end()) id.add(own->second);
+    return id;
   }
   dictionary names(connection& db) { return {db, at.names, at.spaces}; }
 

@@ -129,9 +129,17 @@ absl::StatusOr<std::vector<run_place>> postgres_store::whereabouts(
     std::int64_t worker, const std::vector<run_id>& runs) const {
   using result = absl::StatusOr<std::vector<run_place>>;
   return guarded<result>([&]() -> result {
+    parts_->acked.compare(parts_->at);
     postgres::column ids(postgres::type::uuid);
     for (const run_id& run : runs) ids.add(run);
-    return parts_->at.read([&](connection& db) {
+    const postgres::column id = parts_->id_of(worker);
+    return parts_->at.read([&](connection& db) -> result {
+      rows known = db.run(
+          "SELECT 1 FROM fermata.workers WHERE id = $1 AND "
+          "(cardinality($2::uuid[]) = 0 OR worker = ANY($2))",
+          params(worker, id));
+      if (worker != 0 && known.count() == 0)
+        return missing(fmt::format("worker {}, with the id that it registered with,", worker));
       rows found = db.run(
           "SELECT r.run, r.owner, r.epoch, h.position, h.chain FROM "
           "(SELECT * FROM fermata.runs WHERE run = ANY($2) UNION "
@@ -163,6 +171,7 @@ absl::StatusOr<run_row> postgres_store::find_run(const run_id& run) const {
 absl::StatusOr<run_row> postgres_store::find_chain(const chain_id& chain) const {
   using result = absl::StatusOr<run_row>;
   return guarded<result>([&]() -> result {
+    parts_->acked.compare(parts_->at);  // who waits for a result asks this
     return parts_->at.read([&](connection& db) -> result {
       if (auto row = row_of_chain(parts_->names(db), chain)) return *std::move(row);
       return missing("chain " + chain.text());

@@ -91,6 +91,7 @@ absl::StatusOr<batch_result> postgres_store::commit(batch&& what) {
   using result = absl::StatusOr<batch_result>;
   journal_parts& parts = *parts_;
   return guarded<result>([&]() -> result {
+    parts.acked.compare(parts.at);
     if (appended_plainly(parts, what)) {
       batch_result done;
       done.appends.resize(what.appends.size(), {.how = landing::landed});
@@ -118,6 +119,7 @@ absl::StatusOr<batch_result> postgres_store::commit(batch&& what) {
     });
     parts.handed.add(last->handed_now);
     parts.remember(what, after);
+    parts.acked.note(what, answer);
     parts.tell(*last);
     return answer;
   });

@@ -217,12 +217,8 @@ absl::StatusOr<worker_row> postgres_store::register_worker(const worker_row& who
 absl::Status postgres_store::renew(std::int64_t worker, std::int64_t until) {
   return guarded<absl::Status>([&]() -> absl::Status {
     journal_parts& parts = *parts_;
-    column id(type::uuid);  // a promoted server may give a number that it has lost to another
-    {
-      const std::lock_guard guard(parts.mutex);
-      if (const auto own = parts.registered.find(worker); own != parts.registered.end())
-        id.add(own->second);
-    }
+    parts.acked.compare(parts.at);
+    const column id = parts.id_of(worker);
     const bool known = parts.at.write([&](transaction& in) {
       // What is left of it, by this host's clock; the server adds its own.
       params given = now_of(parts);

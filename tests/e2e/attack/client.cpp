@@ -2,6 +2,7 @@
 // attack_client JOURNAL start FROM COUNT   starts that many of each workflow
 // attack_client JOURNAL feed FROM COUNT ANSWERS   the same, each call until it is acknowledged; every
 //                                          answer, also "don't know", is a line in ANSWERS
+// attack_client JOURNAL feed_twice FROM COUNT ANSWERS   says "fed", and feeds again after a line on stdin
 // attack_client JOURNAL answers ANSWERS    what was acknowledged is there, once
 // attack_client JOURNAL wait SECONDS       until no run is open
 // attack_client JOURNAL check COUNT LOG    every end is the expected one, no finished step was
@@ -158,6 +159,14 @@ int feed(const journal& where, int from, int count, const std::string& answers) 
   return 0;
 }
 
+int feed_twice(const journal& where, int from, int count, const std::string& answers) {
+  feed(where, from, count, answers);
+  std::puts("fed");
+  std::fflush(stdout);
+  std::getchar();
+  return feed(where, from, count, answers);
+}
+
 int check_answers(const journal& where, const std::string& answers) {
   client client{where};
   std::map<std::string, std::map<std::string, int>> runs;  // workflow/key → run → how many
@@ -250,6 +259,8 @@ int main(int argc, char** argv) try {
   }
   if (verb == "feed" && argc > 5)
     return feed(where, std::stoi(argv[3]), std::stoi(argv[4]), argv[5]);
+  if (verb == "feed_twice" && argc > 5)
+    return feed_twice(where, std::stoi(argv[3]), std::stoi(argv[4]), argv[5]);
   if (verb == "answers") return check_answers(where, argv[3]);
   if (verb == "wait") return wait(where, std::stoi(argv[3]));
   if (verb == "check") return check(where, std::stoi(argv[3]), argv[4]);

@@ -29,11 +29,11 @@ class Fleet:
 
     # ---- workers ----
 
-    def hire(self, *flags, address=None, environment=None):
+    def hire(self, *flags, address=None, environment=None, program="attack_worker"):
         log = self.home / f"worker-{len(self.logs)}.log"
         with open(log, "w") as said:
             worker = subprocess.Popen(
-                [self.bin / "attack_worker", "--journal", address or self.address,
+                [self.bin / program, "--journal", address or self.address,
                  "--concurrency", "16", *flags],
                 env=dict(self.environment, **(environment or {})), stdout=said, stderr=said)
         worker.log = log
@@ -76,9 +76,9 @@ class Fleet:
 
     # ---- clients ----
 
-    def client(self, *words, address=None):
+    def client(self, *words, address=None, **how):
         one = subprocess.Popen([self.bin / "attack_client", address or self.address,
-                                *map(str, words)], env=self.environment)
+                                *map(str, words)], env=self.environment, **how)
         self.clients.append(one)
         return one
 

@@ -12,6 +12,7 @@ written there.
 import argparse
 import pathlib
 import re
+import subprocess
 import sys
 import time
 
@@ -78,6 +79,33 @@ def a_synchronous_replica_loses_nothing_that_was_acknowledged(at):
     assert said_lost(fleet) == {}, f"nothing was lost, and yet: {said_lost(fleet)}"
 
 
+class Living:
+    """A client that makes calls before a promotion, and again after it."""
+    count = 3
+
+    def __init__(self, fleet, start):
+        self.log, self.answers = fleet.home / "living.log", fleet.home / "living"
+        with open(self.log, "w") as said:
+            self.process = fleet.client("feed_twice", start, self.count, self.answers, stderr=said,
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert self.process.stdout.readline() == b"fed\n"
+        self.was_told = {words[2] for words in map(str.split, lines(self.answers))
+                         if words[0] == "acked"}
+
+    def finds(self, at, fleet):
+        self.process.communicate(b"\n", timeout=60)
+        assert self.process.returncode == 0, "a client gave up"
+        said = self.log.read_text()
+        starts = re.search(r"lacks (\d+) of the starts that this process was told: (.*) \[FER-2110\]",
+                           said)
+        assert starts, f"nothing is said of lost starts: {said}"
+        named = set(starts[2].split(", "))
+        assert named == self.was_told, f"{named} are named, and {self.was_told} lost"
+        assert f"lacks {self.count} of the messages" in said, said
+        print(f"a client that lived through it named {len(named)} starts, {self.count} messages",
+              flush=True)
+
+
 def lines(file):
     return file.read_text().splitlines() if file.exists() else []
 
@@ -111,6 +139,11 @@ def an_asynchronous_replica_that_lags_loses_commits_and_that_is_found(at):
     late = fleet.hire(environment={"FERMATA_BUILD": "late"})
     assert fleet.feed(count // 2, count - count // 2).wait() == 0, "a client gave up"
     fleet.until(lambda: fleet.serves(late), "a worker starts")
+    # A client that lives through it, and has been told of starts and signals that will be lost.
+    living = Living(fleet, count)
+    count += living.count
+    ended = ENDED.format("state >= 3")
+    lost_ends = set(at.primary.sql(ended).split()) - set(at.replica.sql(ended).split())
     seen, there, owned = ends(at.primary), ends(at.replica), owners(at.replica)
     at.fail_over()
     lost = {call: run for call, run in acknowledged(fleet).items() if run not in there}
@@ -118,6 +151,7 @@ def an_asynchronous_replica_that_lags_loses_commits_and_that_is_found(at):
     print(f"{len(lost)} acknowledged starts are lost, {len(shorter)} runs are shorter than they were; "
           f"of {sum(seen.values())} events {sum(there.values())} are left", flush=True)
     assert lost and shorter, "nothing was lost, so nothing was tested"
+    living.finds(at, fleet)
 
     # Workers find what they know, and say so. They know nothing of runs that they had ended, and that were
     # nobody's before.
@@ -132,8 +166,10 @@ def an_asynchronous_replica_that_lags_loses_commits_and_that_is_found(at):
     fleet.all_ended(60)
     fleet.until(lambda: "doesn't know this worker" in fleet.heard(late), "it is made known", 30)
     said = said_lost(fleet)
+    told = sum(int(many) for many in re.findall(r"lacks (\d+) of the ends of runs", fleet.heard()))
+    assert told >= len(lost_ends), f"workers had ended {len(lost_ends)} runs, and tell of {told}"
     print(f"workers named {len(said)} runs, {len(shorter & said.keys())} of the {len(shorter)} that "
-          f"are shorter; of clients' acks {len(lost)} are gone; all ended "
+          f"are shorter, and {told} ends; of clients' acks {len(lost)} are gone; all ended "
           f"{time.monotonic() - begun:.1f} s after the calls were made again", flush=True)
     assert fleet.dismiss() == [0] * (at.asked.workers + 1)
     assert at.replica.sql(NAMELESS) == "0|0", "names of the lost time are in use"
@@ -146,6 +182,8 @@ def an_asynchronous_replica_that_lags_loses_commits_and_that_is_found(at):
     forget_lost_attempts(fleet, set(ends(at.replica)))
     fleet.all_is_well(count)
 
+
+ENDED = "SELECT fermata.run_text(run) FROM fermata.runs WHERE {}"
 
 NAMELESS = """
     SELECT (SELECT count(*) FROM fermata.runs WHERE build <> 0 AND build NOT IN
@@ -207,9 +245,49 @@ def the_old_primary_is_not_written_to_when_it_comes_back(at):
     fleet.all_is_well(18)
 
 
+def steps_on_queues_that_a_promotion_lost_are_found_by_who_executed_them(at):
+    fleet, place = at.fleet, at.fleet.home / "films"
+    place.mkdir()
+    for role, flags in (("films", ()), ("gpu", ("--queue", "gpu"))):
+        hired = fleet.hire(*flags, program="e2e_queues_worker",
+                           environment={"ROLE": role, "PLACE": str(place)})
+        fleet.until(lambda: fleet.serves(hired), "a worker starts")
+    gpu = hired
+
+    def begun(film):
+        return [line for line in lines(place / "begun") if line.startswith(film + " by ")]
+
+    def film(name):
+        fleet("start", "make_film", f'"{name}"', "--key", name, "--unchecked")
+        fleet.until(lambda: begun(name), f"{name} is rendered")
+
+    # The new primary has this one as the worker's, and not what it came to.
+    film("slow done")
+    fleet.until(lambda: at.replica.sql("SELECT count(*) FROM fermata.tasks WHERE owner <> 0") == "1",
+                "the replica knows")
+    at.cut_off()
+    (place / "go").touch()
+    fleet.until(lambda: at.primary.sql(ENDED.format("state >= 3")), "the film is done")
+    (place / "go").unlink()
+    # It doesn't know this one, which is being executed.
+    film("slow unknown")
+    at.fail_over()
+
+    fleet.until(lambda: len(begun("slow done")) == 2, "the one is executed again", 60)
+    assert "had finished attempt 1 of step 'render'" in fleet.heard(gpu), fleet.heard(gpu)
+    fleet.until(lambda: "slow unknown" in lines(place / "stopped"), "the other is told to stop")
+    assert "doesn't have attempt 1 of step 'render'" in fleet.heard(gpu), fleet.heard(gpu)
+    (place / "go").touch()
+    assert "slow done rendered and cut" in fleet("result", "slow done", "--timeout", "30s").stdout
+    assert fleet.dismiss() == [0, 0]
+    fleet("verify")
+    print("one step was executed again, one told to stop", flush=True)
+
+
 TESTS = [a_synchronous_replica_loses_nothing_that_was_acknowledged,
          an_asynchronous_replica_that_lags_loses_commits_and_that_is_found,
-         the_old_primary_is_not_written_to_when_it_comes_back]
+         the_old_primary_is_not_written_to_when_it_comes_back,
+         steps_on_queues_that_a_promotion_lost_are_found_by_who_executed_them]
 
 
 def main():

@@ -256,6 +256,19 @@ TEST_CASE("what leaves no proof is told as unknown, and may be done again") {
   CHECK(at.row(began.run.run).owner == 0);
 }
 
+TEST_CASE("a worker whose number is another's isn't told where that one's runs are") {
+  wired_scene at;
+  const worker_row worker = at.join();
+  const claimed run = at.begin(worker);
+  REQUIRE(at.journal->whereabouts(worker.row, {})->size() == 1);
+
+  connection(server_address())
+      .execute(absl::StrCat("UPDATE ", at.made.schema, ".workers SET worker = gen_random_uuid()"));
+
+  const auto places = at.journal->whereabouts(worker.row, {run.run.run});
+  CHECK_MESSAGE(absl::IsNotFound(places.status()), places.status().ToString());
+}
+
 // ---- the server dies, too ----
 
 TEST_CASE("a server that dies after it had committed, and says so to nobody, has committed") {

@@ -4,6 +4,7 @@
 #include "engine/failpoint.hpp"
 #include "engine/limits.hpp"
 #include "engine/ports/real.hpp"
+#include "engine/store/postgres/state_folder.hpp"
 
 #include <fmt/format.h>
 
@@ -113,6 +114,24 @@ std::int64_t server::next_mark(time_us now) {
   return next;
 }
 
+/// This process has seen none before. What others of this host have seen tells whether it is the old primary,
+/// which is back.
+void server::meet_first(const identity& who) {
+  if (who.in_recovery) return;
+  const seen_timeline seen = timeline_seen(where, who);
+  if (who.timeline < seen.timeline) {
+    const std::string sentence = fmt::format(
+        "{} was the primary before another was promoted (timeline {}; this host has seen {}): "
+        "nothing is written there. If it was restored from a backup, and is what should be worked "
+        "on, remove {}",
+        where.text, who.timeline, seen.timeline, seen.file);
+    if (!read_only_) fail(absl::StatusCode::kUnavailable, "FER-2105", sentence, failure::lost);
+    if (say) say(sentence);
+    return;
+  }
+  if (!read_only_) remember_timeline(where, who);
+}
+
 /// Who answers here may be another than the last time. Throws when it isn't to be written to.
 void server::meet(const identity& who) {
   if (!read_only_ && (who.in_recovery || who.read_only))
@@ -122,6 +141,7 @@ void server::meet(const identity& who) {
          failure::lost);
   const std::lock_guard guard(mutex_);
   if (!known_) {
+    meet_first(who);
     known_ = who;
     return;
   }
@@ -141,6 +161,7 @@ void server::meet(const identity& who) {
                      where.text, who.timeline, known_->timeline),
          failure::lost);
   known_ = who;
+  if (!read_only_) remember_timeline(where, who);
   ++generation_;
   ++lineage_;
   idle_.clear();

@@ -148,6 +148,7 @@ class server {
   bool settled(const transaction& what, const server_failure& why, attempts& again);
   void meet(const identity& who);
   void say_who_holds(int process);
+  void meet_first(const identity& who);
 
   /// A lock that so many may hold.
   class few {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/store/postgres/state_folder.hpp"
 
+#include "engine/event/checks.hpp"
 #include "engine/event/ids.hpp"
 #include "engine/ports/real.hpp"
 
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <exception>
 #include <filesystem>
 #include <fstream>
 
@@ -54,6 +56,37 @@ std::string id_in(const fs::path& folder) {
 }
 
 }  // namespace
+
+seen_timeline timeline_seen(const address& where, const identity& of) {
+  const auto digest = sha256(where.text);
+  std::uint64_t short_name = 0;
+  for (std::size_t i = 0; i < sizeof short_name; ++i)
+    short_name = short_name << 8 | static_cast<unsigned char>(digest[i]);
+  const fs::path file = base() / fmt::format("{}-{:016x}.timeline", of.system, short_name);
+  std::ifstream in(file);
+  seen_timeline seen{.file = file.string()};
+  in >> seen.timeline;
+  return seen;
+}
+
+void remember_timeline(const address& where, const identity& of) noexcept {
+  try {
+    const seen_timeline seen = timeline_seen(where, of);
+    if (of.timeline <= seen.timeline) return;
+    std::error_code error;
+    fs::create_directories(base(), error);
+    real_random chance;
+    const std::string made = fmt::format("{}.{:x}", seen.file, chance.next64());
+    {
+      std::ofstream out(made);
+      out << of.timeline << '\n' << where.text << '\n';
+      if (!out.flush()) return;
+    }
+    fs::rename(made, seen.file, error);
+  } catch (const std::exception&) {
+    // It is a help, not a promise.
+  }
+}
 
 state_folder open_state_folder(const identity& of, std::string_view schema) {
   const fs::path folder = base() / fmt::format("{}-{}-{}", of.system, of.database, schema);

@@ -20,4 +20,14 @@ struct state_folder {
 /// Makes it when it isn't there. Throws store_failure (FER-2109).
 state_folder open_state_folder(const identity& of, std::string_view schema);
 
+/// The highest timeline of a cluster that this host's processes have met at an address. A copy of it
+/// elsewhere, which has the same name for itself, goes its own way.
+struct seen_timeline {
+  std::string timeline;  // empty: none
+  std::string file;      // that says so
+};
+seen_timeline timeline_seen(const address& where, const identity& of);
+/// Where it can't be written, a fresh process knows less.
+void remember_timeline(const address& where, const identity& of) noexcept;
+
 }  // namespace fermata::engine::postgres

@@ -238,10 +238,29 @@ def the_old_primary_is_not_written_to_when_it_comes_back(at):
     took = time.monotonic() - begun
     assert "was the primary before another was promoted" in fleet.heard(), "nobody noticed"
     assert events(at.primary) == then, "something was written to the old primary"
+
+    # Neither by whoever comes anew, while others of this host have seen the new one.
+    fresh = fleet.hire()
+    fleet.until(lambda: fleet.serves(fresh), "a fresh worker begins")
+    fleet("start", "steps", STEPS, "--key", "afresh", "--wait", "30s")
+    assert events(at.primary) == then, "a fresh process wrote to the old primary"
+    at.replica.stop()
+    refused = fleet.refuses(["start", "steps", STEPS], "FER-2105", "was the primary before", "remove ")
+    assert events(at.primary) == then, "a fresh process wrote to the old primary"
+    # Unless it is said that this is what should be worked on.
+    seen = pathlib.Path(re.search(r"remove (/\S+\.timeline)", refused)[1])
+    kept = seen.read_text()
+    seen.unlink()
+    fleet("list")
+    fleet("start", "steps", STEPS, "--key", "restored")
+    assert events(at.primary) == then and at.primary.sql(
+        "SELECT count(*) FROM fermata.start_requests WHERE key = 'restored'") == "1"
+    seen.write_text(kept)
     at.primary.stop()
+    at.replica.start()
     print(f"nothing was written to the old primary; the fleet's {18 * 5} runs ended {took:.1f} s after "
           "the last start", flush=True)
-    assert fleet.dismiss() == [0] * at.asked.workers
+    assert fleet.dismiss() == [0] * (at.asked.workers + 1)
     fleet.all_is_well(18)
 
 
@@ -283,6 +302,8 @@ def steps_on_queues_that_a_promotion_lost_are_found_by_who_executed_them(at):
     fleet("verify")
     print("one step was executed again, one told to stop", flush=True)
 
+
+STEPS = '{"number":1,"size":3}'
 
 TESTS = [a_synchronous_replica_loses_nothing_that_was_acknowledged,
          an_asynchronous_replica_that_lags_loses_commits_and_that_is_found,

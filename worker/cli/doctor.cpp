@@ -189,6 +189,25 @@ void check_workers(checkups& all, session& s) {
                          builds.size() > 1 ? fmt::format(", of {} builds", builds.size()) : "")});
 }
 
+/// Workers make them ahead; they can't while a long transaction reads events, or where an owner took that
+/// right away.
+void check_partitions(checkups& all, session& s) {
+  const std::string missing = one_value(
+      s,
+      "select string_agg(m, ', ' order by m) from (select to_char(date_trunc('month', "
+      "clock_timestamp() at time zone 'UTC') + make_interval(months => i), 'YYYY_MM') as m "
+      "from generate_series(0, 1) i) w where to_regclass(quote_ident(current_schema()) || '.event' "
+      "|| "
+      "'s_' || m) is null");
+  if (missing.empty() || missing == "NULL")
+    all.push_back({"partitions", verdict::well, "this month and the next have theirs"});
+  else
+    all.push_back(
+        {"partitions", verdict::warning,
+         missing + " has none, its events lie with the rest: a worker makes it within the hour, or "
+                   "the owner by select add_partitions(3)"});
+}
+
 void check_postgres(checkups& all, session& s) {
   all.push_back({"server", verdict::well,
                  "PostgreSQL " + one_value(s, "select current_setting('server_version')")});
@@ -215,6 +234,7 @@ void check_postgres(checkups& all, session& s) {
   all.push_back(
       {"connections", nearly == "t" ? verdict::warning : verdict::well,
        used + (nearly == "t" ? ": raise max_connections, or put a pgbouncer before it" : "")});
+  check_partitions(all, s);
   const std::string replicas = one_value(
       s,
       "select string_agg(format('%s %s, %s', application_name, state, sync_state), '; ') from "

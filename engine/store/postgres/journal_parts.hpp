@@ -4,6 +4,7 @@
 #include "engine/store/postgres/acknowledged.hpp"
 #include "engine/store/postgres/handed.hpp"
 #include "engine/store/postgres/low_water.hpp"
+#include "engine/store/postgres/partitions.hpp"
 #include "engine/store/postgres/server.hpp"
 #include "engine/store/postgres/state_folder.hpp"
 #include "engine/store/postgres/turn.hpp"
@@ -27,6 +28,7 @@ struct journal_parts {
   wake_line wake;
   handed_timers handed;
   acknowledged acked;
+  partitions months;
   host::suspend_watch suspends;
 
   /// Locks of this host's workers; made when the first one registers or looks.

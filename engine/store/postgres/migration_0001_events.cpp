@@ -37,9 +37,10 @@ ALTER TABLE fermata.events ALTER COLUMN value SET STORAGE EXTERNAL,
 CREATE INDEX events_by_xid ON fermata.events USING brin (xid) WITH (pages_per_range = 16);
 CREATE TABLE fermata.events_rest PARTITION OF fermata.events DEFAULT;
 
--- A partition for each month from this one on, by the time in the run's id; what belongs to none lies in
--- events_rest. Answers how many it made. One whose runs lie in events_rest already isn't made.
-CREATE FUNCTION fermata.add_partitions(months int4) RETURNS int4
+-- A partition for each month from that of `at` (µs since 1970 UTC; now) on, by the time in the run's id;
+-- what belongs to none lies in events_rest. Answers how many it made. One whose runs lie in events_rest
+-- already isn't made. With the rights of its owner: workers call it, who may not make tables.
+CREATE FUNCTION fermata.add_partitions(months int4, at int8 DEFAULT NULL) RETURNS int4
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 DECLARE
   first_day timestamp;
@@ -50,7 +51,8 @@ DECLARE
 BEGIN
   PERFORM pg_advisory_xact_lock(hashtext('fermata.add_partitions'));
   FOR i IN 0 .. months - 1 LOOP
-    first_day := date_trunc('month', clock_timestamp() AT TIME ZONE 'UTC') + make_interval(months => i);
+    first_day := date_trunc('month', coalesce(to_timestamp(at / 1000000.0), clock_timestamp())
+      AT TIME ZONE 'UTC') + make_interval(months => i);
     name := 'events_' || to_char(first_day, 'YYYY_MM');
     low := (lpad(to_hex((extract(epoch FROM first_day) * 1000)::int8), 12, '0')
       || repeat('0', 20))::uuid;
@@ -66,7 +68,7 @@ BEGIN
   END LOOP;
   RETURN made;
 END $$;
-REVOKE ALL ON FUNCTION fermata.add_partitions(int4) FROM PUBLIC;
+REVOKE ALL ON FUNCTION fermata.add_partitions(int4, int8) FROM PUBLIC;
 
 CREATE TABLE fermata.erasures(       -- opens the door of one event's payload, and tells of it
   run uuid NOT NULL,

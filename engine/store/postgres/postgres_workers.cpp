@@ -243,6 +243,7 @@ absl::StatusOr<std::vector<worker_row>> postgres_store::rescue(std::int64_t me) 
   using result = absl::StatusOr<std::vector<worker_row>>;
   return guarded<result>([&]() -> result {
     journal_parts& parts = *parts_;
+    parts.months.make_in_time(parts.at);
     std::vector<stored_worker> found =
         parts.at.read([&](connection& db) { return unsettled(parts, db); });
     std::vector<worker_row> dead;

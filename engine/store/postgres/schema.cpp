@@ -2,6 +2,7 @@
 #include "engine/store/postgres/schema.hpp"
 
 #include "engine/store/postgres/migration_0001.hpp"
+#include "engine/store/postgres/partitions.hpp"
 #include "engine/store/postgres/postgres_store.hpp"
 #include "engine/version.hpp"
 
@@ -12,8 +13,6 @@
 namespace fermata::engine::postgres {
 
 namespace {
-
-constexpr int partitions_ahead = 3;  // months; a worker adds more in time
 
 /// The same name for all who make or migrate a journal.
 constexpr const char* lock_sql =

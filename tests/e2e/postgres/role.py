@@ -66,7 +66,15 @@ def a_role_with_what_is_printed_works_with_every_verb(at):
             f"{words}: {ran.returncode}\n{ran.stdout}\n{ran.stderr}"
     fleet.feed(0, 5).wait()
     fleet.all_ended()
-    assert fleet.dismiss() == [0]
+    month = at.server.sql("SELECT 'events_' || to_char(date_trunc('month', clock_timestamp() AT TIME "
+                          "ZONE 'UTC') + interval '1 month', 'YYYY_MM')")
+    at.server.sql(f"DROP TABLE fermata.{month}")
+    assert f"{month[7:]} has none" in fleet("doctor", code=None).stdout
+    fleet.hire()
+    fleet.until(lambda: at.server.sql(f"SELECT to_regclass('fermata.{month}') IS NOT NULL") == "t",
+                "a worker makes next month's partition")
+    assert "this month and the next have theirs" in fleet("doctor").stdout
+    assert fleet.dismiss() == [0, 0]
     said = fleet.heard()
     assert "lacks a right" not in said and "permission denied" not in said, said
     print("the role worked with every verb: start list show explain trace logs signal cancel terminate "

@@ -6,9 +6,11 @@ everybody is told so, and workers go on by themselves when it is over.
     away.py BIN_FOLDER [--runs 100] [TEST...]
 """
 import argparse
+import json
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -19,8 +21,13 @@ from fleet import EXITS, Fleet, carry_out  # noqa: E402
 from server import Server, own  # noqa: E402
 
 STEPS = '{"number":1,"size":3}'
-BIG = '{"number":1,"size":3,"more":"' + "not to be squeezed: " + os.urandom(9_000).hex() + '"}'
+
 PATIENCE = 5  # seconds: how long a command waits for a database that is away
+
+
+def big():
+    """An input that needs a dozen pages, whatever is done to it."""
+    return json.dumps({"number": 1, "size": 3, "more": os.urandom(50_000).hex()})
 
 
 class Place:
@@ -141,13 +148,22 @@ def a_full_disk_loses_nothing_that_was_acknowledged(at):
     count = at.asked.runs // 5
     feeding = fleet.feed(0, count)
     fleet.until(lambda: events(at) > 50, "work is done")
+    # Work that needs new pages lies there when the workers go on, with more of them than tables have to
+    # spare.
+    for worker in fleet.workers:
+        worker.send_signal(signal.SIGSTOP)
+    told = {}
+    for number in range(8):
+        fleet("start", "steps", big(), "--unchecked", "--key", f"waits-{number}")
+        told[f"waits-{number}"] = True
     ballast = pathlib.Path(at.mount) / "ballast"
     fill(ballast)
-    fleet.until(lambda: "FER-2101" in fleet.heard(), "the workers find the disk full", 60)
+    for worker in fleet.workers:
+        worker.send_signal(signal.SIGCONT)
+    fleet.until(lambda: "FER-2101" in fleet.heard(), "the workers find the disk full", 30)
     full_at = time.monotonic()
-    told = {}
     for number in range(60):
-        ran = fleet("start", "steps", BIG, "--unchecked", "--key", f"big-{number}", code=None)
+        ran = fleet("start", "steps", big(), "--unchecked", "--key", f"big-{number}", code=None)
         told[f"big-{number}"] = ran.returncode == 0
         if ran.returncode != 0:
             break

@@ -372,3 +372,21 @@ TEST_CASE("whoever waits is woken by a start, and told the count") {
   scene.journal->interrupt();
   scene.journal->wait(scene.journal->wake_count(), 60 * second);  // returns at once: interrupted
 }
+
+TEST_CASE("a run that a claim begins comes with the event that was written") {
+  scene scene;
+  const worker_row worker = scene.join();
+  const claimed begun = scene.begin(worker);
+  // Where reading it back is a call, nobody need bring it.
+  const bool far = scene.journal->info()->kind == "postgres";
+
+  CHECK(begun.fresh);
+  REQUIRE(begun.first.has_value() == far);
+  if (!far) return;
+  const std::vector<encoded_event> stored = scene.events(begun.run.run);
+  REQUIRE(stored.size() == 1);
+  CHECK(begun.first->position == stored[0].position);
+  CHECK(begun.first->crc == stored[0].crc);
+  CHECK(begun.first->chain == stored[0].chain);
+  CHECK(begun.first->details == stored[0].details);
+}

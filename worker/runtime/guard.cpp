@@ -36,17 +36,16 @@ std::string clock_text(std::int64_t wall_us) {
 /// The guard meets the same trouble each second; it is said once a minute. Of a database that is away, since
 /// when: whatever failed then has waited for it.
 void session::complain(const absl::Status& why) {
-  std::string text = fmt::format("{} [{}]", std::string(why.message()), engine::fer_code_of(why));
-  std::string trouble = text;
+  const std::string text =
+      fmt::format("{} [{}]", std::string(why.message()), engine::fer_code_of(why));
   const std::int64_t now = journal_.time().steady_now_us();
-  if (const std::int64_t since = store_.away_since(); since != 0) {
-    trouble = fmt::format("waiting for the database since {} UTC",
-                          clock_text(journal_.time().wall_now() - (now - since)));
-    text = trouble + ": " + text;
-  }
-  if (trouble == trouble_ && now - trouble_said_ < complain_again_us) return;
-  trouble_ = trouble;
+  if (text == trouble_ && now - trouble_said_ < complain_again_us) return;
+  trouble_ = text;
   trouble_said_ = now;
+  if (const std::int64_t since = store_.away_since(); since != 0)
+    return log(level::warning,
+               fmt::format("waiting for the database since {} UTC: {}",
+                           clock_text(journal_.time().wall_now() - (now - since)), text));
   log(level::warning, text);
 }
 

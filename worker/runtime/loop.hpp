@@ -252,10 +252,12 @@ class run_loop final : public detail::local_worker {
 
   // loop_runs.cpp
   void adopt(engine::claimed&& found);
+  void adopt_early(const commit_answer& what);
+  void tell_due(active& run, const std::vector<engine::timer_row>& due);
   void take_admission(admission&& what);
   active& place_for(const engine::run_row& row);
   bool make_live(active& run);
-  bool load(active& run);
+  bool load(active& run, const engine::encoded_event* first = nullptr);
   bool damaged(active& run, std::string_view how);
   bool replay(active& run, std::vector<engine::event>&& history);
   void feed(active& run, engine::claimed& found);
@@ -358,6 +360,8 @@ class run_loop final : public detail::local_worker {
   std::uint64_t appends_sent_ = 0;
   int batches_under_way_ = 0;  // with the writer
   bool claim_under_way_ = false;
+  // What waits for the answer to an append of its run.
+  absl::flat_hash_map<engine::run_id, engine::claimed, std::hash<engine::run_id>> early_;
   std::uint64_t claims_sent_ = 0;
   std::vector<commit_answer> again_;  // batches that couldn't be written
   std::int64_t again_at_ = 0;

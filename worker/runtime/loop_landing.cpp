@@ -73,6 +73,7 @@ void run_loop::take_answer(commit_answer&& what) {
         break;
     }
   }
+  adopt_early(what);
   take_finished(what);
   if (what.claims) take_claimed(*what.answer, what.sent);
   what.batch.appends.clear();

@@ -77,8 +77,14 @@ void run_loop::adopt(engine::claimed&& found) {
   // Plain appends are written beside a claim: a head that has moved meanwhile, or is about to, is the
   // newer one.
   if (known != runs_.end() && known->second->owned &&
-      (known->second->appending || known->second->moved_beside == claims_sent_))
-    return feed(*known->second, found);
+      (known->second->appending || known->second->moved_beside == claims_sent_)) {
+    active& run = *known->second;
+    const bool again = found.run.epoch > run.row.epoch;
+    if (!again) feed(run, found);
+    if (run.appending && (again || !found.due.empty()))
+      early_.insert_or_assign(found.run.run, std::move(found));
+    return;
+  }
   const bool owned_here = known != runs_.end() && known->second->owned;
   if (known != runs_.end() && known->second->live &&
       found.head.position < known->second->head.position)
@@ -93,7 +99,7 @@ void run_loop::adopt(engine::claimed&& found) {
     run.out.reset();
     run.head = found.head;
     run.taken.clear();
-    if (!load(run)) return;
+    if (!load(run, found.first ? &*found.first : nullptr)) return;
   }
   feed(run, found);
 }
@@ -109,10 +115,33 @@ void run_loop::feed(active& run, engine::claimed& found) {
     known->second = m.id;
     machine.receive(m);
   }
-  for (const engine::timer_row& t : found.due)
-    t.purpose == engine::timer_purpose::give_up ? look_after(run, t)
-                                                : machine.timer_due(t.operation, t.purpose);
+  tell_due(run, found.due);
+}
+
+void run_loop::tell_due(active& run, const std::vector<engine::timer_row>& due) {
+  for (const engine::timer_row& t : due)
+    t.purpose == engine::timer_purpose::give_up
+        ? look_after(run, t)
+        : run.live->machine().timer_due(t.operation, t.purpose);
   mark(run);
+}
+
+/// Claims that were answered before an append of their run, which is of the same commit and was written
+/// before them: one that has let it rest, so that it was claimed again, or has set a timer that is due.
+void run_loop::adopt_early(const commit_answer& what) {
+  for (const auto& appended : what.runs) {
+    if (early_.empty()) return;
+    auto early = early_.extract(appended.run);
+    if (!early) continue;
+    engine::claimed& found = early.mapped();
+    const auto known = runs_.find(appended.run);
+    const bool owned = known != runs_.end() && known->second->owned;
+    if (owned && known->second->row.epoch == found.run.epoch) {
+      if (known->second->live) tell_due(*known->second, found.due);
+    } else if (!found.mine_before) {
+      adopt(std::move(found));
+    }
+  }
 }
 
 void run_loop::take_admission(admission&& what) {
@@ -163,12 +192,18 @@ bool run_loop::damaged(active& run, std::string_view how) {
   return false;
 }
 
-bool run_loop::load(active& run) {
+/// Its history, of which the first event may be known: a run that has just begun has no other, and
+/// isn't worth a way to the database.
+bool run_loop::load(active& run, const engine::encoded_event* first) {
   std::vector<engine::event> history;
   history.reserve(std::min<std::size_t>(run.head.position, page));  // what a damaged row says
   while (history.size() < run.head.position) {
     got_on();
-    auto some = store_.read_events(run.row.run, history.size() + 1, page);
+    absl::StatusOr<std::vector<engine::encoded_event>> some;
+    if (first != nullptr)
+      some.emplace({*std::exchange(first, nullptr)});
+    else
+      some = store_.read_events(run.row.run, history.size() + 1, page);
     if (absl::IsDataLoss(some.status())) return damaged(run, std::string(some.status().message()));
     if (!some.ok()) {
       outside_.log(level::error, fmt::format("run {} can't be read: {}", run.row.run.text(),

@@ -12,6 +12,7 @@
 namespace fermata::engine {
 
 using postgres::claim_places;
+using postgres::sweep_times;
 using postgres::transaction;
 using postgres::turn;
 
@@ -101,8 +102,10 @@ absl::StatusOr<batch_result> postgres_store::commit(batch&& what) {
     const bool alone = claims_alone(what);
     std::optional<prospect> seen;
     const std::int64_t steady = parts.at.clock.steady_now();
-    if (what.claim && (alone ? before.sweeps.allowed(steady) : before.sweeps.due(steady))) {
+    const sweep_times& sweeps = before.sweeps;
+    if (what.claim && (alone || before.got_less ? sweeps.allowed(steady) : sweeps.due(steady))) {
       seen = look_ahead(parts.at, what, before);
+      before.got_less = true;
       parts.remember(what, before);
       if (alone && !seen->anything()) return nothing_of(*seen);
     }
@@ -118,6 +121,7 @@ absl::StatusOr<batch_result> postgres_store::commit(batch&& what) {
       return taken;
     });
     parts.handed.add(last->handed_now);
+    after.got_less = !answer.more_ready;
     parts.remember(what, after);
     parts.acked.note(what, answer);
     parts.tell(*last);

@@ -13,6 +13,11 @@
 
 #include <doctest/doctest.h>
 
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <thread>
+
 #include <chrono>
 #include <deque>
 #include <memory>
@@ -27,6 +32,7 @@ constexpr workflow<int(int)> wait_for_two{"wait_for_two"};
 constexpr fermata::signal<int> number{"number"};
 constexpr step<int(int)> twice{"twice"};
 constexpr workflow<int(int)> call_twice{"call_twice"};
+constexpr workflow<int(int)> call_and_wait{"call_and_wait"};
 constexpr workflow<int(int)> sleep_a_little{"sleep_a_little"};
 
 int entered = 0;  // how often the code began, for the first time or to be replayed
@@ -52,6 +58,12 @@ task<int> double_it(context& ctx, int n) {
   co_return doubled;
 }
 
+task<int> double_and_hear(context& ctx, int n) {
+  int doubled = co_await ctx.call(twice, n);
+  int heard = co_await ctx.receive(number);
+  co_return doubled + heard;
+}
+
 task<int> after_a_sleep(context& ctx, int n) {
   co_await ctx.sleep(std::chrono::milliseconds(20));
   co_return n;
@@ -71,11 +83,37 @@ class failing_store final : public testing::store_decorator {
   }
   absl::StatusOr<engine::batch_result> commit(engine::batch&& what) override {
     claims += what.claim ? 1 : 0;
+    if (what.worker == 0) {
+      std::unique_lock lock(mutex);
+      held = held || shut;
+      changed.notify_all();
+      changed.wait(lock, [this] { return !shut; });
+    }
+    together = together || (what.claim && !what.messages.empty() && !what.appends.empty());
     return store_decorator::commit(std::move(what));
+  }
+  /// From now on clients' commits are held at the door; answers when one is there.
+  void shut_and_await(const std::function<void()>& call) {
+    {
+      const std::lock_guard lock(mutex);
+      shut = true;
+    }
+    call();
+    std::unique_lock lock(mutex);
+    changed.wait(lock, [this] { return held; });
+  }
+  void open() {
+    const std::lock_guard lock(mutex);
+    shut = false;
+    changed.notify_all();
   }
   engine::time_us now() const override { return store_decorator::now() - behind.count(); }
   mutable int failures = 0;
   int claims = 0;
+  bool together = false;  // a claim, appends and messages were one commit
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool shut = false, held = false;
   std::chrono::microseconds behind{0};  // the clock is set back
 };
 
@@ -93,6 +131,7 @@ class bench final : public runtime::loop_outside {
     worker_.serve(twice, [](int n) { return 2 * n; });
     worker_.serve(call_twice, double_it);
     worker_.serve(sleep_a_little, after_a_sleep);
+    worker_.serve(call_and_wait, double_and_hear);
     engine::worker_row who;
     who.id = engine::new_worker_id(*time_, *chance_);
     const auto row = journal_->store().register_worker(who);
@@ -135,13 +174,22 @@ class bench final : public runtime::loop_outside {
     (void)loop_->turn();
     journal_->writer().drain();
   }
+  /// One turn, and nothing is waited for.
+  void only_turn() {
+    loop_->poke();
+    (void)loop_->turn();
+  }
+  void execute_all() {
+    for (auto& task : std::exchange(tasks_, {})) task();
+  }
+  void drain() { journal_->writer().drain(); }
   void pass(std::chrono::microseconds span) { time_->advance(span.count()); }
 
   // loop_outside
   void execute(std::vector<runtime::step_pool::task>&& tasks) override {
     for (auto& task : tasks) tasks_.push_back(std::move(task));
   }
-  void log(level, std::string_view) override {}
+  void log(level, std::string_view line) override { said += line; }
   void run_line(const engine::log_line&) override {}
   void leased(std::int64_t) noexcept override {}
 
@@ -161,6 +209,7 @@ class bench final : public runtime::loop_outside {
  public:
   std::shared_ptr<runtime::attempt_host> host;
   fermata::client client;
+  std::string said;
 };
 
 std::vector<run<int>> start(bench& b, int count) {
@@ -287,4 +336,33 @@ TEST_CASE(
 
   CHECK(sleeps.describe().state == run_state::completed);
   CHECK(busy.describe().state == run_state::running);
+}
+
+TEST_CASE(
+    "a run that one commit lets rest and claims again goes on, whichever answer comes first") {
+  bench b(100, false);
+  std::vector<run<int>> runs;
+  for (int i = 0; i < 20; ++i) runs.push_back(b.client.start(call_and_wait, i));
+  for (int i = 0; i < 4; ++i) b.turn();  // all are in their step
+  std::thread starts, signals;
+
+  // The claim is asked first, then the runs come to rest, then one of them is told: one commit.
+  b.store->shut_and_await(
+      [&] { starts = std::thread([&] { (void)b.client.start(wait_for_two, 1); }); });
+  b.only_turn();
+  b.execute_all();
+  b.only_turn();
+  signals = std::thread([&] { runs[3].signal(number, 5); });
+  std::this_thread::sleep_for(
+      std::chrono::milliseconds(200));  // tidy: until it waits for the writer
+  b.store->open();
+  starts.join();
+  signals.join();
+  b.drain();
+  for (int i = 0; i < 4; ++i) b.turn();
+
+  CHECK(b.store->together);
+  CHECK(runs[3].describe().state == run_state::completed);
+  CHECK(runs[3].result() == 11);
+  CHECK(b.said.empty());
 }

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <chrono>
 #include <cstdint>
 #include <map>
@@ -41,6 +42,17 @@ void hang_up(int& on) {
 bool readable(int on) {
   pollfd wanted{on, POLLIN, 0};
   return ::poll(&wanted, 1, tick_ms) > 0;
+}
+
+/// COMMIT isn't in READ COMMITTED.
+bool has(std::string_view text, std::string_view words) {
+  const bool in_word = std::isalnum(static_cast<unsigned char>(words.back())) != 0;
+  for (std::size_t at = 0; (at = text.find(words, at)) != std::string_view::npos; ++at) {
+    const std::size_t end = at + words.size();
+    if (!in_word || end == text.size() || std::isalnum(static_cast<unsigned char>(text[end])) == 0)
+      return true;
+  }
+  return false;
 }
 
 /// False: the other side is over.
@@ -184,8 +196,8 @@ void wire::break_next(std::string words, std::string of, loses what,
 
 int wire::asked(std::string_view words) const {
   const std::lock_guard guard(mutex_);
-  return static_cast<int>(std::ranges::count_if(
-      statements_, [&](const std::string& all) { return all.find(words) != std::string::npos; }));
+  return static_cast<int>(
+      std::ranges::count_if(statements_, [&](const std::string& all) { return has(all, words); }));
 }
 
 void wire::listen() {
@@ -228,8 +240,7 @@ bool wire::is_due(conversation& on) {
   on.transaction += all;
   const std::lock_guard guard(mutex_);
   statements_.push_back(all);
-  if (words_.empty() || all.find(words_) == std::string::npos ||
-      on.transaction.find(of_) == std::string::npos)
+  if (words_.empty() || !has(all, words_) || on.transaction.find(of_) == std::string::npos)
     return false;
   words_.clear();
   return true;

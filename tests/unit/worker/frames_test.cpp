@@ -83,29 +83,26 @@ class failing_store final : public testing::store_decorator {
   }
   absl::StatusOr<engine::batch_result> commit(engine::batch&& what) override {
     claims += what.claim ? 1 : 0;
-    if (what.worker == 0) {
+    {
       std::unique_lock lock(mutex);
-      held = held || shut;
+      ++arrived;
       changed.notify_all();
-      changed.wait(lock, [this] { return !shut; });
+      changed.wait(lock, [this] { return let_in > 0; });
+      --let_in;
     }
     together = together || (what.claim && !what.messages.empty() && !what.appends.empty());
     return store_decorator::commit(std::move(what));
   }
-  /// From now on clients' commits are held at the door; answers when one is there.
-  void shut_and_await(const std::function<void()>& call) {
-    {
-      const std::lock_guard lock(mutex);
-      shut = true;
-    }
-    call();
-    std::unique_lock lock(mutex);
-    changed.wait(lock, [this] { return held; });
-  }
-  void open() {
+  /// So many commits more may pass the door.
+  void let_pass(int count) {
     const std::lock_guard lock(mutex);
-    shut = false;
+    let_in = count;
     changed.notify_all();
+  }
+  /// Until the commit of this number is at the door.
+  void await_arrival(int nth) {
+    std::unique_lock lock(mutex);
+    changed.wait(lock, [&] { return arrived >= nth; });
   }
   engine::time_us now() const override { return store_decorator::now() - behind.count(); }
   mutable int failures = 0;
@@ -113,7 +110,7 @@ class failing_store final : public testing::store_decorator {
   bool together = false;  // a claim, appends and messages were one commit
   std::mutex mutex;
   std::condition_variable changed;
-  bool shut = false, held = false;
+  int let_in = 1'000'000, arrived = 0;
   std::chrono::microseconds behind{0};  // the clock is set back
 };
 
@@ -128,7 +125,10 @@ class bench final : public runtime::loop_outside {
         client(journal(journal_)) {
     entered = 0;
     worker_.serve(wait_for_two, add_two);
-    worker_.serve(twice, [](int n) { return 2 * n; });
+    worker_.serve(twice, [this](int n) {
+      doubled = n;
+      return 2 * n;
+    });
     worker_.serve(call_twice, double_it);
     worker_.serve(sleep_a_little, after_a_sleep);
     worker_.serve(call_and_wait, double_and_hear);
@@ -174,13 +174,15 @@ class bench final : public runtime::loop_outside {
     (void)loop_->turn();
     journal_->writer().drain();
   }
-  /// One turn, and nothing is waited for.
-  void only_turn() {
+  void only_turn() { (void)loop_->turn(); }
+  void turn_and_claim() {
     loop_->poke();
-    (void)loop_->turn();
+    only_turn();
   }
-  void execute_all() {
-    for (auto& task : std::exchange(tasks_, {})) task();
+  /// The oldest of what was handed over.
+  void run_tasks(int count) {
+    for (int i = 0; i < count; ++i) tasks_[static_cast<std::size_t>(i)]();
+    tasks_.erase(tasks_.begin(), tasks_.begin() + count);
   }
   void drain() { journal_->writer().drain(); }
   void pass(std::chrono::microseconds span) { time_->advance(span.count()); }
@@ -210,6 +212,7 @@ class bench final : public runtime::loop_outside {
   std::shared_ptr<runtime::attempt_host> host;
   fermata::client client;
   std::string said;
+  int doubled = 0;  // last
 };
 
 std::vector<run<int>> start(bench& b, int count) {
@@ -340,29 +343,39 @@ TEST_CASE(
 
 TEST_CASE(
     "a run that one commit lets rest and claims again goes on, whichever answer comes first") {
+  constexpr int half = 16;  // so many are a batch of their own while another is under way
   bench b(100, false);
+  failing_store& door = *b.store;
   std::vector<run<int>> runs;
-  for (int i = 0; i < 20; ++i) runs.push_back(b.client.start(call_and_wait, i));
+  for (int i = 0; i < 2 * half; ++i) runs.push_back(b.client.start(call_and_wait, i));
   for (int i = 0; i < 4; ++i) b.turn();  // all are in their step
-  std::thread starts, signals;
 
-  // The claim is asked first, then the runs come to rest, then one of them is told: one commit.
-  b.store->shut_and_await(
-      [&] { starts = std::thread([&] { (void)b.client.start(wait_for_two, 1); }); });
+  // Their steps end in two batches, both of which are written before the loop hears of it.
+  const int before = door.arrived;
+  door.let_pass(0);
+  b.run_tasks(half);
   b.only_turn();
-  b.execute_all();
+  door.await_arrival(before + 1);
+  b.run_tasks(half);
+  const auto told = static_cast<std::size_t>(b.doubled);  // of the second batch
   b.only_turn();
-  signals = std::thread([&] { runs[3].signal(number, 5); });
+  door.let_pass(2);
+  b.drain();
+  // While the writer is busy: a claim with the first half, which comes to rest; then the second half;
+  // then one of these is told something. All that is one commit.
+  std::thread other([&] { (void)b.client.start(wait_for_two, 1); });
+  door.await_arrival(before + 3);
+  b.turn_and_claim();
+  std::thread tells([&] { runs[told].signal(number, 5); });
   std::this_thread::sleep_for(
       std::chrono::milliseconds(200));  // tidy: until it waits for the writer
-  b.store->open();
-  starts.join();
-  signals.join();
+  door.let_pass(1'000'000);
+  other.join();
+  tells.join();
   b.drain();
   for (int i = 0; i < 4; ++i) b.turn();
 
-  CHECK(b.store->together);
-  CHECK(runs[3].describe().state == run_state::completed);
-  CHECK(runs[3].result() == 11);
+  CHECK(door.together);
+  CHECK(runs[told].describe().state == run_state::completed);
   CHECK(b.said.empty());
 }

@@ -4,6 +4,7 @@
 #include "engine/store/batch.hpp"
 #include "engine/store/postgres/server.hpp"
 
+#include <atomic>
 #include <cstdint>
 #include <mutex>
 #include <vector>

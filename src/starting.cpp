@@ -115,7 +115,8 @@ start_answer journal_impl::start_within(const caller_transaction& where, start_r
   items.push_back(make_item(std::move(what)));
   engine::batch batch;
   batch.starts = items;
-  const auto answer = store_->write_within({.sqlite = where.sqlite, .postgres = where.postgres}, batch);
+  const auto answer =
+      store_->write_within({.sqlite = where.sqlite, .postgres = where.postgres}, batch);
   raise(answer.status());
   check_keys(items, answer->starts);
   const engine::start_result& how = answer->starts.front();

@@ -243,7 +243,6 @@ absl::StatusOr<std::vector<worker_row>> postgres_store::rescue(std::int64_t me) 
   using result = absl::StatusOr<std::vector<worker_row>>;
   return guarded<result>([&]() -> result {
     journal_parts& parts = *parts_;
-    parts.months.make_in_time(parts.at);
     std::vector<stored_worker> found =
         parts.at.read([&](connection& db) { return unsettled(parts, db); });
     std::vector<worker_row> dead;
@@ -277,6 +276,7 @@ absl::StatusOr<std::vector<worker_row>> postgres_store::rescue(std::int64_t me) 
 absl::StatusOr<care> postgres_store::needs_care(std::int64_t me) {
   return guarded<absl::StatusOr<care>>([&]() -> absl::StatusOr<care> {
     journal_parts& parts = *parts_;
+    parts.months.make_in_time(parts.at);
     care found;
     const std::vector<stored_worker> all =
         parts.at.read([&](connection& db) { return unsettled(parts, db, &found); });

@@ -256,7 +256,10 @@ void wire::break_now(conversation& on, const std::string& question) {
   }
   broke_ = true;
   if (what == loses::answer && write_all(on.server, question)) on.swallow_answer(over_);
-  if (meanwhile) meanwhile();
+  if (meanwhile) {
+    meanwhile();
+    const std::lock_guard seen(mutex_);  // what it did, by whoever asks us next
+  }
   hang_up(on.client);
   if (what == loses::answer) return;
   std::this_thread::sleep_for(a_little);  // it is open still when the client asks what became of it

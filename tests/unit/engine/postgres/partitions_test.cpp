@@ -30,13 +30,13 @@ TEST_CASE("a worker that lives into a new month makes the months after it, befor
   const worker_row worker = at.join();
   go_to(at, in_november);
   CHECK_FALSE(has(at, "2040_11"));
-  REQUIRE(at.journal->rescue(worker.row).ok());
+  REQUIRE(at.journal->needs_care(worker.row).ok());
   CHECK(has(at, "2040_11"));
   CHECK(has(at, "2041_01"));
   CHECK_FALSE(has(at, "2041_02"));
 
   at.pass(6 * day);  // December
-  REQUIRE(at.journal->rescue(worker.row).ok());
+  REQUIRE(at.journal->needs_care(worker.row).ok());
 
   CHECK(has(at, "2041_02"));
   CHECK_FALSE(has(at, "2041_03"));
@@ -61,7 +61,7 @@ TEST_CASE("a worker whose role may only write makes them, too") {
   const worker_row worker = at.join();
   go_to(at, in_november);
 
-  REQUIRE(at.journal->rescue(worker.row).ok());
+  REQUIRE(at.journal->needs_care(worker.row).ok());
 
   CHECK(has(at, "2041_01"));
   CHECK(owner.text("SELECT tableowner FROM pg_tables WHERE tablename = 'events_2041_01' AND "
@@ -79,15 +79,15 @@ TEST_CASE("a long transaction that reads events holds up the making of a month, 
   reader.text("SELECT count(*) FROM " + at.made.schema + ".events");
   go_to(at, in_november);
 
-  REQUIRE(at.journal->rescue(worker.row).ok());
+  REQUIRE(at.journal->needs_care(worker.row).ok());
   CHECK_FALSE(has(at, "2041_01"));
   CHECK(run.land(run.next({step_completed("1")})) == landing::landed);
 
   reader.execute("COMMIT");
-  REQUIRE(at.journal->rescue(worker.row).ok());
+  REQUIRE(at.journal->needs_care(worker.row).ok());
   CHECK_FALSE(has(at, "2041_01"));  // not so soon
   at.pass(2 * 3'600 * second);
-  REQUIRE(at.journal->rescue(worker.row).ok());
+  REQUIRE(at.journal->needs_care(worker.row).ok());
   CHECK(has(at, "2041_01"));
 }
 

@@ -136,7 +136,12 @@ void run_loop::landed(active& run, engine::append_result& how) {
     --owned_;
     journal_.leaves_here(run.row.chain);
   }
-  if (sent.parks && !how.parked) poked_ = true;  // a message came meanwhile
+  if (sent.parks && !how.parked) {
+    // A message came meanwhile: the next claim brings it. A worker that stops makes none, and would
+    // try to let the run rest again and again.
+    if (!may_begin() && !claim_under_way_) return let_go(run.row.run);
+    poked_ = true;
+  }
   for (const engine::event& e : sent.events)
     if (e.kind == engine::event_kind::timer_set || e.kind == engine::event_kind::attempt_failed) {
       const engine::time_us due = e.kind == engine::event_kind::timer_set

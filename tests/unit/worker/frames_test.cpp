@@ -83,6 +83,10 @@ class failing_store final : public testing::store_decorator {
   }
   absl::StatusOr<engine::batch_result> commit(engine::batch&& what) override {
     claims += what.claim ? 1 : 0;
+    for (const engine::append& one : what.appends)
+      if (one.then == engine::then::park && ++rests > rests_max)
+        return absl::UnavailableError("a run was to rest again and again");
+    if (rests == 1 && before_first_rest) std::exchange(before_first_rest, {})();
     {
       std::unique_lock lock(mutex);
       ++arrived;
@@ -107,6 +111,8 @@ class failing_store final : public testing::store_decorator {
   engine::time_us now() const override { return store_decorator::now() - behind.count(); }
   mutable int failures = 0;
   int claims = 0;
+  int rests = 0, rests_max = 1'000'000;  // appends that let a run rest
+  std::function<void()> before_first_rest;
   bool together = false;  // a claim, appends and messages were one commit
   std::mutex mutex;
   std::condition_variable changed;
@@ -118,8 +124,9 @@ class failing_store final : public testing::store_decorator {
 class bench final : public runtime::loop_outside {
  public:
   explicit bench(std::size_t frames_max, bool inline_commits = true)
-      : store(std::make_shared<failing_store>(std::make_shared<engine::memory_store>(
-            "memory:", engine::open_options{.time = time_, .chance = chance_}))),
+      : memory_(std::make_shared<engine::memory_store>(
+            "memory:", engine::open_options{.time = time_, .chance = chance_})),
+        store(std::make_shared<failing_store>(memory_)),
         journal_(std::make_shared<detail::journal_impl>(store, "default", time_, chance_)),
         worker_(journal(journal_)),
         client(journal(journal_)) {
@@ -175,6 +182,13 @@ class bench final : public runtime::loop_outside {
     journal_->writer().drain();
   }
   void only_turn() { (void)loop_->turn(); }
+  void stop_claiming() { loop_->stop_claiming(); }
+  bool idle() const { return loop_->idle(); }
+  std::size_t owned() const { return loop_->owned(); }
+  /// As of another process: what it commits waits for nobody here.
+  journal elsewhere() const {
+    return journal(std::make_shared<detail::journal_impl>(memory_, "default", time_, chance_));
+  }
   void turn_and_claim() {
     loop_->poke();
     only_turn();
@@ -198,6 +212,7 @@ class bench final : public runtime::loop_outside {
  private:
   std::shared_ptr<engine::manual_clock> time_ = std::make_shared<engine::manual_clock>();
   std::shared_ptr<engine::seeded_random> chance_ = std::make_shared<engine::seeded_random>(1);
+  const std::shared_ptr<engine::memory_store> memory_;
 
  public:
   const std::shared_ptr<failing_store> store;
@@ -378,4 +393,26 @@ TEST_CASE(
   CHECK(door.together);
   CHECK(runs[told].describe().state == run_state::completed);
   CHECK(b.said.empty());
+}
+
+TEST_CASE(
+    "a worker that stops gives back a run that is told something just when it comes to rest") {
+  bench b(100);
+  const auto run = b.client.start(wait_for_two, 4, {.key = "told"});
+  b.store->before_first_rest = [&] {
+    b.stop_claiming();
+    client(b.elsewhere()).attach(wait_for_two, "told").signal(number, 1);
+  };
+  b.store->rests_max = 10;
+
+  b.turn();
+  b.pass(std::chrono::milliseconds(200));  // what it lets go it gives back then
+  b.turn();
+
+  CHECK(b.store->rests == 1);
+  CHECK(b.idle());
+  const auto rows = b.store->find_key("default", "wait_for_two", "told");
+  REQUIRE(rows.ok());
+  REQUIRE(rows->size() == 1);
+  CHECK(rows->front().owner == 0);
 }

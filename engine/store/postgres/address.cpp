@@ -136,4 +136,15 @@ address parse_address(std::string_view text) {
   return found;
 }
 
+std::string in_schema(std::string_view schema, std::string_view sql) {
+  constexpr std::string_view mark = "fermata";
+  std::string text(sql);
+  if (schema == mark) return text;
+  for (std::size_t at = 0; (at = text.find("fermata.", at)) != std::string::npos;) {
+    text.replace(at, mark.size(), schema);
+    at += schema.size() + 1;
+  }
+  return text;
+}
+
 }  // namespace fermata::engine::postgres

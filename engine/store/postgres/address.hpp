@@ -27,6 +27,9 @@ struct address {
   int lanes = 4;
 };
 
+/// `fermata.`, which stands before each name in our statements, replaced by the schema's name.
+std::string in_schema(std::string_view schema, std::string_view sql);
+
 bool is_postgres_address(std::string_view text);
 
 /// Throws store_failure (FER-2001) with what is wrong and how it should look.

@@ -20,8 +20,6 @@ namespace fermata::engine::postgres {
 
 namespace {
 
-constexpr std::string_view schema_mark = "fermata.";
-
 /// A frozen client must not hold rows for longer than a lease. Plans: each statement is planned once, when its tables may
 /// be empty and nothing is known of them; all of ours go by keys, so nothing but that is allowed. (A plan
 /// that reads a whole table, made on the first day, took 60 % of the server's time on the second.)
@@ -91,8 +89,7 @@ const char* rows::name(int column) const noexcept { return PQfname(result_.get()
 
 void connection::close::operator()(pg_conn* db) const noexcept { PQfinish(db); }
 
-connection::connection(const address& where, std::size_t first_host)
-    : prefix_(where.schema == "fermata" ? std::string() : where.schema + ".") {
+connection::connection(const address& where, std::size_t first_host) : schema_(where.schema) {
   connect(where, first_host);
   ask_who_is_there();
 }
@@ -179,21 +176,11 @@ void connection::ask_who_is_there() {
   }
 }
 
-std::string connection::in_schema(std::string_view sql) const {
-  std::string text(sql);
-  if (prefix_.empty()) return text;
-  for (std::size_t at = 0; (at = text.find(schema_mark, at)) != std::string::npos;) {
-    text.replace(at, schema_mark.size(), prefix_);
-    at += prefix_.size();
-  }
-  return text;
-}
-
 connection::statement& connection::known(const char* sql) {
   std::unique_ptr<statement>& found = statements_[sql];
   if (!found) {
     found = std::make_unique<statement>();
-    found->text = in_schema(sql);
+    found->text = in_schema(schema_, sql);
     found->name = fmt::format("f{}", statements_.size());
   }
   return *found;
@@ -303,7 +290,7 @@ rows connection::run(const char* sql, params&& given) {
 }
 
 rows connection::run_once(const std::string& sql, params&& given) {
-  const std::string text = in_schema(sql);
+  const std::string text = in_schema(schema_, sql);
   PGresult* answer = PQexecParams(db_.get(), text.c_str(), given.size(), given.types(),
                                   given.values(), given.lengths(), given.formats(), 1);
   const ExecStatusType status = PQresultStatus(answer);
@@ -313,7 +300,7 @@ rows connection::run_once(const std::string& sql, params&& given) {
 }
 
 void connection::script(std::string_view sql) {
-  const std::string text = in_schema(sql);
+  const std::string text = in_schema(schema_, sql);
   const std::unique_ptr<PGresult, decltype(&PQclear)> answer(PQexec(db_.get(), text.c_str()),
                                                              PQclear);
   const ExecStatusType status = PQresultStatus(answer.get());

@@ -107,8 +107,6 @@ class connection {
     return !server_.pooled && (how == "on" || how == "remote_apply");
   }
   pg_conn* handle() const noexcept { return db_.get(); }
-  /// `fermata.` replaced by the schema's name.
-  std::string in_schema(std::string_view sql) const;
 
  private:
   struct statement {
@@ -132,7 +130,7 @@ class connection {
   void await_answer();
   [[noreturn]] void broken(std::string_view what);
 
-  std::string prefix_;  // "orders."
+  const std::string schema_;
   std::unique_ptr<pg_conn, close> db_;
   identity server_;
   std::function<void(int process)> long_wait_;

@@ -25,7 +25,7 @@ class borrowed {
   borrowed(pg_conn* db, const address& where) : db_(db), where_(where) {}
 
   rows run(const char* sql, params&& given = params()) const {
-    const std::string text = in_schema(where_, sql);
+    const std::string text = in_schema(where_.schema, sql);
     PGresult* answer = PQexecParams(db_, text.c_str(), given.size(), given.types(), given.values(),
                                     given.lengths(), given.formats(), 1);
     const ExecStatusType how = PQresultStatus(answer);

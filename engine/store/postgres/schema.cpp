@@ -55,17 +55,6 @@ void make_or_migrate(connection& db, const address& where, const open_options& o
 
 }  // namespace
 
-std::string in_schema(const address& where, std::string_view sql) {
-  std::string text(sql);
-  if (where.schema == "fermata") return text;
-  const std::string prefix = where.schema + ".";
-  for (std::size_t at = 0; (at = text.find("fermata.", at)) != std::string::npos;) {
-    text.replace(at, 8, prefix);
-    at += prefix.size();
-  }
-  return text;
-}
-
 std::span<const migration> migrations() {
   static const std::array<const char*, 5> first{migration_0001_events, migration_0001_runs,
                                                 migration_0001_workers, migration_0001_views,
@@ -80,20 +69,22 @@ std::string migration_sql(const address& where, int from) {
   if (from == 0) all += fmt::format("CREATE SCHEMA IF NOT EXISTS {};\n", where.schema);
   for (const migration& step : migrations()) {
     if (step.version <= from) continue;
-    for (const char* script : step.scripts) all += in_schema(where, script);
-    all += in_schema(
-        where, fmt::format("INSERT INTO fermata.schema_version(version, written_by_min, "
-                           "readable_by_min, written_by, at) VALUES ({}, {}, {}, '{}', "
-                           "(extract(epoch FROM clock_timestamp()) * 1000000)::int8);\n",
-                           step.version, step.written_by_min, step.readable_by_min, version()));
+    for (const char* script : step.scripts) all += in_schema(where.schema, script);
+    all +=
+        in_schema(where.schema,
+                  fmt::format("INSERT INTO fermata.schema_version(version, written_by_min, "
+                              "readable_by_min, written_by, at) VALUES ({}, {}, {}, '{}', "
+                              "(extract(epoch FROM clock_timestamp()) * 1000000)::int8);\n",
+                              step.version, step.written_by_min, step.readable_by_min, version()));
   }
-  all += in_schema(where, fmt::format("SELECT fermata.add_partitions({});\n", partitions_ahead));
+  all += in_schema(where.schema,
+                   fmt::format("SELECT fermata.add_partitions({});\n", partitions_ahead));
   return all + "COMMIT;\n";
 }
 
 std::string role_sql(const address& where, std::string_view role) {
   // Events may be added, and a payload erased; nothing else. Retention is for whoever owns them.
-  return in_schema(where,
+  return in_schema(where.schema,
                    fmt::format("GRANT USAGE ON SCHEMA {1} TO {0};\n"
                                "GRANT SELECT ON ALL TABLES IN SCHEMA {1} TO {0};\n"
                                "GRANT INSERT ON fermata.events TO {0};\n"
@@ -109,10 +100,11 @@ std::string role_sql(const address& where, std::string_view role) {
 }
 
 std::string caller_sql(const address& where, std::string_view role) {
-  return in_schema(where, fmt::format("GRANT USAGE ON SCHEMA {1} TO {0};\n"
-                                      "GRANT EXECUTE ON FUNCTION fermata.start, fermata.signal, "
-                                      "fermata.put_start, fermata.put_message TO {0};\n",
-                                      role, where.schema));
+  return in_schema(where.schema,
+                   fmt::format("GRANT USAGE ON SCHEMA {1} TO {0};\n"
+                               "GRANT EXECUTE ON FUNCTION fermata.start, fermata.signal, "
+                               "fermata.put_start, fermata.put_message TO {0};\n",
+                               role, where.schema));
 }
 
 schema_state read_schema(connection& db) {
@@ -169,7 +161,7 @@ std::string missing_parts(connection& db, const address& where) {
           const std::string name(script.substr(at, script.find_first_of("( \n", at) - at));
           if (!name.starts_with("fermata.") || name.find('%') != std::string::npos) continue;
           rows found = db.run_once("SELECT to_regclass($1) IS NOT NULL",
-                                   params(std::string_view(in_schema(where, name))));
+                                   params(std::string_view(in_schema(where.schema, name))));
           if (found.next() && found.integer(0) == 0)
             missing += (missing.empty() ? "" : ", ") + name.substr(8);
         }

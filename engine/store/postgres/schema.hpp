@@ -29,9 +29,6 @@ std::string role_sql(const address& where, std::string_view role);
 /// What a role needs that starts runs and sends signals by the functions, and no more.
 std::string caller_sql(const address& where, std::string_view role);
 
-/// `fermata.` replaced by the schema's name.
-std::string in_schema(const address& where, std::string_view sql);
-
 /// What the journal says of itself; all 0 when there is none.
 struct schema_state {
   int version = 0;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/failpoint.hpp"
 
+#include "engine/planted.hpp"
+
 #ifdef FERMATA_FAILPOINTS
 #include <unistd.h>
 
@@ -55,6 +57,11 @@ std::int64_t bound(std::string_view name, std::int64_t usual) {
   return usual;
 }
 
+bool planted(std::string_view name) {
+  static const char* wanted = std::getenv("FERMATA_PLANT");
+  return wanted != nullptr && name == wanted;
+}
+
 }  // namespace fermata::engine
 
 #else
@@ -62,6 +69,7 @@ std::int64_t bound(std::string_view name, std::int64_t usual) {
 namespace fermata::engine {
 void failpoint(std::string_view) {}
 std::int64_t bound(std::string_view, std::int64_t usual) { return usual; }
+bool planted(std::string_view) { return false; }
 }  // namespace fermata::engine
 
 #endif

@@ -22,6 +22,10 @@ class operation_check {
   /// `copied`: the run began with a part of another's journal, without all its notes.
   void begin(bool copied) { copied_ = copied; }
   void take(const event& what, const report& found);
+  /// The journal has this message.
+  bool has_message(const message_id& id) const {
+    return messages_.contains(std::string(id.view()));
+  }
 
  private:
   struct compensation {

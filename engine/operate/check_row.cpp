@@ -87,12 +87,28 @@ absl::Status check_row(const store& where, const run_check& run, const run_row& 
   compare("error", row.error, journal.error, found);
   compare("chain", row.chain.text(), journal.chain.text(), found);
   compare("parent", row.parent.text(), journal.parent.text(), found);
+  if (row.epoch < run.epoch()) {
+    found(of_run, fmt::format("its row says epoch {}, its journal has an event of epoch {}",
+                              row.epoch, run.epoch()));
+  }
   compare_tags(row, journal, found);
 
   const absl::StatusOr<std::vector<timer_row>> timers = where.timers(run.run());
   if (!timers.ok()) return timers.status();
   for (const timer_row& timer : *timers) compare_timer(timer, journal, found);
   return compare_published(where, run, found);
+}
+
+absl::Status check_unread(const store& where, const run_check& run, const run_row& row,
+                          const report& found) {
+  const absl::StatusOr<std::vector<message>> inbox = where.inbox(row.chain);
+  if (!inbox.ok()) return inbox.status();
+  for (const message& one : *inbox) {
+    if (run.has_message(one.id)) {
+      found(of_run, fmt::format("message {} is in its journal and in its inbox", one.id.text()));
+    }
+  }
+  return absl::OkStatus();
 }
 
 absl::Status check_children(const store& where, const run_check& run, const run_row& row,

@@ -15,6 +15,10 @@ namespace fermata::engine {
 absl::Status check_row(const store& where, const run_check& run, const run_row& row,
                        const report& found);
 
+/// A message is in the journal or in the inbox.
+absl::Status check_unread(const store& where, const run_check& run, const run_row& row,
+                          const report& found);
+
 /// Each child that the journal started exists; its end is in the journal or on its way.
 absl::Status check_children(const store& where, const run_check& run, const run_row& row,
                             const report& found);

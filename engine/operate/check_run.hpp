@@ -42,6 +42,8 @@ class run_check {
   const folded_run& folded() const { return folded_; }
   position_t last() const { return last_; }
   const chain_hash& hash() const { return hash_; }
+  epoch_t epoch() const { return epoch_; }  // the youngest
+  bool has_message(const message_id& id) const { return operations_.has_message(id); }
   bool damaged() const { return damaged_; }
   bool over() const { return over_; }  // the end was seen
 

@@ -248,6 +248,7 @@ absl::Status checker::settle(run_check& run) {
     spaces_.insert(row->space);
     absl::Status status = check_row(where_, run, *row, kept);
     if (status.ok()) status = check_children(where_, run, *row, kept);
+    if (status.ok()) status = check_unread(where_, run, *row, kept);
     if (!status.ok()) return status;
     // What was read in between counts only if nothing was appended.
     const absl::StatusOr<head> last = where_.read_head(run.run());

@@ -173,6 +173,7 @@ class lying_store : public passing_store {
   std::function<void(std::vector<timer_row>&)> timer = [](std::vector<timer_row>&) {};
   std::vector<std::string> pages;
   bool no_ready = false;
+  std::vector<message> unread;
 
   absl::StatusOr<run_row> find_run(const run_id& run) const override {
     auto found = inner_.find_run(run);
@@ -184,6 +185,7 @@ class lying_store : public passing_store {
     if (found.ok()) timer(*found);
     return found;
   }
+  absl::StatusOr<std::vector<message>> inbox(const chain_id&) const override { return unread; }
   absl::StatusOr<payload> published(const run_id& run, std::string_view name) const override {
     auto value = inner_.published(run, name);
     if (value.ok() && no_ready) value->bytes += "!";
@@ -223,9 +225,29 @@ TEST_CASE("a row, a timer or a published value that the journal doesn't say is f
              s.timer = [](std::vector<timer_row>& t) { t[0].operation = "9"; };
            }),
            "0", "timer of operation '9'"));
+  CHECK(is(lies([](lying_store& s) { s.row = [](run_row& r) { r.epoch = 0; }; }), "0", "epoch 0"));
   CHECK(is(lies([](lying_store& s) { s.no_ready = true; }), "0", "published value 'draft'"));
   CHECK(is(lies([](lying_store& s) { s.row = [](run_row& r) { r.key = "k"; }; }), "0", "key 'k'"));
   CHECK(lies([](lying_store& s) { s.pages = {"page 7 is torn"}; }) == "store@0: page 7 is torn\n");
+}
+
+TEST_CASE("a message that was received and is unread all the same is found") {
+  bench b;
+  const run_id run = b.begin();
+  b.signal(run, "hurry");
+  const message sent = b.store->inbox(run).value().at(0);
+  append takes;
+  takes.consumed = {sent.seq};
+  b.write(run, {signal_received("hurry", sent.id)}, then::keep, takes);
+  CHECK(b.findings().empty());
+  lying_store lying(*b.store);
+
+  lying.unread = {sent};
+
+  const std::vector<std::string> found = b.findings(lying);
+  REQUIRE(found.size() == 1);
+  CHECK(found[0] ==
+        run.text() + "@0: message " + sent.id.text() + " is in its journal and in its inbox");
 }
 
 TEST_CASE("a run that nobody owns and nothing wakes is an orphan; one that waits isn't") {

@@ -175,13 +175,10 @@ class store {
   /// Rises when a server answers that may lack what another had acknowledged: a replica that was
   /// promoted. Who remembers runs then asks for their `whereabouts`.
   virtual std::uint32_t lineage() const { return 0; }
-  /// Where these runs are, and all open ones that this worker owns. One that isn't begun, or isn't
-  /// there at all, is left out. NOT_FOUND when it doesn't know this worker any more. UNIMPLEMENTED where it can't be otherwise than is remembered: there is one
-  /// lineage, and a commit that was refused has written nothing.
+  /// Where these runs are, and all open ones that this worker owns (0: nobody's). One that isn't
+  /// begun, or isn't there at all, is left out. NOT_FOUND when it doesn't know this worker any more.
   virtual absl::StatusOr<std::vector<run_place>> whereabouts(
-      std::int64_t /*worker*/, const std::vector<run_id>& /*runs*/) const {
-    return absl::UnimplementedError("this journal has one lineage");
-  }
+      std::int64_t worker, const std::vector<run_id>& runs) const = 0;
   /// Also finds requests not begun yet (state waiting_to_start). NOT_FOUND when there is none.
   virtual absl::StatusOr<run_row> find_run(const run_id& run) const = 0;
   /// The open run of the chain, else its last.

@@ -294,6 +294,35 @@ TEST_CASE("workers say how many runs they own") {
   CHECK((*workers)[0].build == "build-1");
 }
 
+TEST_CASE("where runs are: those asked for, and all that a worker owns") {
+  scene scene;
+  const worker_row me = scene.join();
+  const worker_row other = scene.join();
+  const claimed mine = scene.begin(me);
+  const claimed theirs = scene.begin(other);
+  const start_request waiting = scene.request();
+  scene.start(waiting);
+  const run_id nowhere = scene.new_run();
+
+  const auto all = scene.journal->whereabouts(me.row, {theirs.run.run, waiting.run, nowhere});
+  const auto asked = scene.journal->whereabouts(0, {mine.run.run});
+
+  REQUIRE(all.ok());
+  REQUIRE(all->size() == 2);
+  for (const run_place& place : *all) {
+    const claimed& is = place.run == mine.run.run ? mine : theirs;
+    CHECK(place.run == is.run.run);
+    CHECK(place.owner == (&is == &mine ? me.row : other.row));
+    CHECK(place.epoch == is.run.epoch);
+    CHECK(place.last.position == 1);
+    CHECK(place.last.hash == is.head.hash);
+  }
+  REQUIRE(asked.ok());
+  REQUIRE(asked->size() == 1);
+  CHECK(asked->front().owner == me.row);
+  CHECK(absl::IsNotFound(scene.journal->whereabouts(12345, {}).status()));
+}
+
 TEST_CASE("an operator takes a run with the predecessor as only fence") {
   scene scene;
   const worker_row me = scene.join();

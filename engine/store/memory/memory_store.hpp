@@ -50,6 +50,8 @@ class memory_store final : public store {
   absl::StatusOr<std::vector<encoded_event>> read_events(const run_id& run, position_t from,
                                                          std::size_t at_most) const override;
   absl::StatusOr<fermata::engine::head> read_head(const run_id& run) const override;
+  absl::StatusOr<std::vector<run_place>> whereabouts(
+      std::int64_t worker, const std::vector<run_id>& runs) const override;
   absl::StatusOr<run_row> find_run(const run_id& run) const override;
   absl::StatusOr<run_row> find_chain(const chain_id& chain) const override;
   absl::StatusOr<std::vector<run_row>> find_key(std::string_view space, std::string_view workflow,

@@ -4,6 +4,8 @@
 #include "engine/store/memory/world.hpp"
 #include "engine/store/status.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -40,6 +42,26 @@ absl::StatusOr<head> memory_store::read_head(const run_id& run) const {
   if (known != nullptr) return memory::head_of(*known);
   if (world_->data.requests.contains(run)) return fermata::engine::head{};
   return missing("run " + run.text());
+}
+
+absl::StatusOr<std::vector<run_place>> memory_store::whereabouts(
+    std::int64_t worker, const std::vector<run_id>& runs) const {
+  const std::lock_guard lock(world_->mutex);
+  const memory::tables& data = world_->data;
+  if (worker != 0 && data.find_worker(worker) == nullptr)
+    return missing(fmt::format("worker {}", worker));
+  std::vector<run_place> all;
+  auto add = [&all](const run_id& id, const memory::run_record& run) {
+    all.push_back({id, run.row.owner, run.row.epoch, memory::head_of(run)});
+  };
+  for (const run_id& id : runs) {
+    const memory::run_record* known = data.find(id);
+    if (known != nullptr && (worker == 0 || known->row.owner != worker)) add(id, *known);
+  }
+  if (worker != 0)
+    for (const auto& [id, run] : data.runs)
+      if (run.row.owner == worker) add(id, run);
+  return all;
 }
 
 absl::StatusOr<run_row> memory_store::find_run(const run_id& run) const {

@@ -105,6 +105,36 @@ absl::StatusOr<head> sqlite_store::read_head(const run_id& run) const {
   });
 }
 
+absl::StatusOr<std::vector<run_place>> sqlite_store::whereabouts(
+    std::int64_t worker, const std::vector<run_id>& runs) const {
+  using result = absl::StatusOr<std::vector<run_place>>;
+  return guarded<result>([&]() -> result {
+    const auto db = file_->read();
+    if (worker != 0) {
+      use known = db->sql("SELECT 1 FROM workers WHERE id = ?1");
+      if (!known.with(worker).next()) return missing(fmt::format("worker {}", worker));
+    }
+    std::vector<run_place> all;
+    auto add = [&](use& row) {
+      use last = db->sql(
+          "SELECT position, chain FROM events WHERE run = ?1 ORDER BY position DESC LIMIT 1");
+      if (!last.with(row.integer(0)).next()) return;
+      all.push_back({.run = row.id<run_id>(1),
+                     .owner = row.integer(2),
+                     .epoch = static_cast<epoch_t>(row.integer(3)),
+                     .last = {static_cast<position_t>(last.integer(0)), last.hash(1)}});
+    };
+    for (const run_id& run : runs) {
+      use row = db->sql("SELECT id, run, owner, epoch FROM runs WHERE run = ?1 AND owner <> ?2");
+      if (row.with(run, worker == 0 ? -1 : worker).next()) add(row);
+    }
+    use owned = db->sql("SELECT id, run, owner, epoch FROM runs WHERE owner = ?1 AND owner <> 0");
+    owned.with(worker);
+    while (owned.next()) add(owned);
+    return all;
+  });
+}
+
 absl::StatusOr<run_row> sqlite_store::find_run(const run_id& run) const {
   using result = absl::StatusOr<run_row>;
   return guarded<result>([&]() -> result {

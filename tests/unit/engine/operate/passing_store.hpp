@@ -69,6 +69,10 @@ class passing_store : public store {
   absl::StatusOr<fermata::engine::head> read_head(const run_id& run) const override {
     return inner_.read_head(run);
   }
+  absl::StatusOr<std::vector<run_place>> whereabouts(
+      std::int64_t worker, const std::vector<run_id>& runs) const override {
+    return inner_.whereabouts(worker, runs);
+  }
   absl::StatusOr<run_row> find_run(const run_id& run) const override {
     return inner_.find_run(run);
   }

@@ -241,7 +241,7 @@ std::int64_t run_loop::last_due() const {
 /// all the same is found by its bytes.
 void run_loop::send_again() {
   if (again_.empty() || journal_.time().steady_now_us() < again_at_) return;
-  again_at_ = journal_.time().steady_now_us() + engine::limits::store_retry_ms * 1000;
+  again_at_ = journal_.time().steady_now_us() + options_.retry_us;
   std::vector<commit_answer> all = std::exchange(again_, {});
   for (std::size_t i = 0; i < all.size(); ++i) {
     auto answer = journal_.writer().try_commit(all[i].batch);
@@ -310,8 +310,7 @@ void run_loop::forget(const engine::run_id& id) {
 /// It can't go on here now: whoever claims it next starts from what the journal has. It isn't the
 /// store's business that it is gone from memory, so the store is told, until it listens.
 void run_loop::let_go(const engine::run_id& run) {
-  if (let_go_.empty())
-    give_back_at_ = journal_.time().steady_now_us() + engine::limits::store_retry_ms * 1000;
+  if (let_go_.empty()) give_back_at_ = journal_.time().steady_now_us() + options_.retry_us;
   let_go_.push_back(run);
   forget(run);
 }
@@ -320,7 +319,7 @@ void run_loop::give_back() {
   const std::int64_t steady = journal_.time().steady_now_us();
   if (let_go_.empty() || steady < give_back_at_) return;
   if (const absl::Status done = store_.release(worker_, let_go_); !done.ok()) {
-    give_back_at_ = steady + engine::limits::store_retry_ms * 1000;
+    give_back_at_ = steady + options_.retry_us;
     return outside_.log(level::warning, std::string(done.message()));
   }
   let_go_.clear();

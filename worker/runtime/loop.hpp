@@ -2,12 +2,12 @@
 #pragma once
 
 #include "engine/dispatch/writer.hpp"
-#include "engine/limits.hpp"
 #include "engine/store/store.hpp"
 #include "src/journal_impl.hpp"
 #include "src/live_run.hpp"
 #include "src/local_worker.hpp"
 #include "worker/runtime/attempt_host.hpp"
+#include "worker/runtime/loop_options.hpp"
 #include "worker/runtime/mailbox.hpp"
 #include "worker/runtime/registry.hpp"
 #include "worker/runtime/spares.hpp"
@@ -29,25 +29,6 @@
 #include <vector>
 
 namespace fermata::runtime {
-
-/// A queue whose steps have places of their own.
-struct own_places {
-  std::string queue;
-  int concurrency = 0;
-};
-
-struct loop_options {
-  int concurrency = 64;
-  std::vector<own_places> places;
-  int max_runs = 1000;
-  std::vector<std::string> queues = {"default"};
-  std::string build;
-  engine::step_plan defaults;
-  std::size_t frames_max = engine::limits::live_frames;
-  bool own_build_only = false;
-  bool evict_always = false;    // the testing kit: frames leave memory after every append
-  bool inline_commits = false;  // the testing kit: everything on one thread
-};
 
 /// What the loop needs of the process around it.
 class loop_outside {
@@ -247,12 +228,15 @@ class run_loop final : public detail::local_worker {
   bool say_what_is_lost(const active& run, engine::position_t there);
   void say_had_it(const engine::run_id& run, engine::position_t there);
   void find_lost_runs();
+  bool hear_again(active& run);
   void compare_tasks();
   bool must_compare() const { return store_.lineage() != lineage_; }
 
   // loop_runs.cpp
   void adopt(engine::claimed&& found);
   void adopt_early(const commit_answer& what);
+  void hear(active& run, const std::vector<engine::message>& inbox,
+            const std::vector<engine::timer_row>& due);
   void tell_due(active& run, const std::vector<engine::timer_row>& due);
   void take_admission(admission&& what);
   active& place_for(const engine::run_row& row);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // What became of a batch: what landed is delivered, what was refused is let go or made anew.
-#include "engine/limits.hpp"
 #include "engine/store/status.hpp"
 #include "src/convert.hpp"
 #include "worker/runtime/loop.hpp"
@@ -34,7 +33,7 @@ void run_loop::take_answer(commit_answer&& what) {
                                              std::string(what.answer.status().message()),
                                              engine::fer_code_of(what.answer.status())));
     }
-    again_at_ = steady + engine::limits::store_retry_ms * 1000;
+    again_at_ = steady + options_.retry_us;
     claim_failed_ = claim_failed_ || what.claims;
     again_.push_back(std::move(what));
     return;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is remembered here, compared with what the journal has: after a promotion, and after commits of
 // which nobody knows what became.
-#include "engine/limits.hpp"
 #include "engine/store/status.hpp"
 #include "engine/store/tasks.hpp"
 #include "worker/runtime/loop.hpp"
@@ -33,8 +32,7 @@ void run_loop::compare_with_journal() {
         fmt::format("runs can't be compared with the journal of the promoted server, work "
                     "waits: {} [{}]",
                     std::string(found.status().message()), engine::fer_code_of(found.status())));
-    next_look_ = std::min(next_look_,
-                          journal_.time().steady_now_us() + engine::limits::store_retry_ms * 1000);
+    next_look_ = std::min(next_look_, journal_.time().steady_now_us() + options_.retry_us);
     return;
   }
   if (!unknown) lineage_ = lineage;
@@ -107,22 +105,21 @@ void run_loop::compare_tasks() {
 void run_loop::find_lost_runs() {
   if (!lost_runs_ || must_compare() || batches_under_way_ != 0 || !again_.empty()) return;
   const auto found = store_.whereabouts(worker_, {});
-  if (absl::IsUnimplemented(found.status())) {
-    lost_runs_ = false;
-    return;
-  }
   if (!found.ok()) {
-    next_look_ = std::min(next_look_,
-                          journal_.time().steady_now_us() + engine::limits::store_retry_ms * 1000);
+    next_look_ = std::min(next_look_, journal_.time().steady_now_us() + options_.retry_us);
     return;
   }
   if (has_mail()) return;  // it may bring some of them
   lost_runs_ = false;
   for (const engine::run_place& place : *found) {
     const auto known = runs_.find(place.run);
-    if (place.owner != worker_ || (known != runs_.end() && known->second->owned) ||
+    if (place.owner != worker_ ||
         std::find(let_go_.begin(), let_go_.end(), place.run) != let_go_.end())
       continue;
+    if (known != runs_.end() && known->second->owned) {
+      lost_runs_ = !hear_again(*known->second) || lost_runs_;
+      continue;
+    }
     {
       const std::lock_guard lock(mutex_);
       if (asked_.contains(place.run)) continue;
@@ -132,6 +129,20 @@ void run_loop::find_lost_runs() {
                                           place.run.text()));
     let_go(place.run);
   }
+}
+
+/// A claim hands out what a run is told once: the one whose answer was lost may have had something for
+/// a run that is here. False: it can't be read now.
+bool run_loop::hear_again(active& run) {
+  if (!run.live) return true;
+  got_on();
+  const auto inbox = store_.inbox(run.row.chain);
+  auto due = store_.timers(run.row.run);
+  if (!inbox.ok() || !due.ok()) return false;
+  std::erase_if(*due, [this](const engine::timer_row& t) { return t.due > now_; });
+  run.live->machine().set_time(now_);
+  hear(run, *inbox, *due);
+  return true;
 }
 
 /// False: nothing that was seen here is missing there.

@@ -106,16 +106,20 @@ void run_loop::adopt(engine::claimed&& found) {
 
 void run_loop::feed(active& run, engine::claimed& found) {
   if (!run.live) return;
-  engine::machine& machine = run.live->machine();
-  machine.set_time(now_);
+  run.live->machine().set_time(now_);
   find_missing_tasks(run, found);
-  for (const engine::message& m : found.inbox) {
+  hear(run, found.inbox, found.due);
+}
+
+void run_loop::hear(active& run, const std::vector<engine::message>& inbox,
+                    const std::vector<engine::timer_row>& due) {
+  for (const engine::message& m : inbox) {
     auto [known, fresh] = run.taken.try_emplace(m.seq, m.id);
     if (!fresh && known->second == m.id) continue;
     known->second = m.id;
-    machine.receive(m);
+    run.live->machine().receive(m);
   }
-  tell_due(run, found.due);
+  tell_due(run, due);
 }
 
 void run_loop::tell_due(active& run, const std::vector<engine::timer_row>& due) {

@@ -32,6 +32,7 @@ constexpr workflow<int(int)> wait_for_two{"wait_for_two"};
 constexpr fermata::signal<int> number{"number"};
 constexpr step<int(int)> twice{"twice"};
 constexpr workflow<int(int)> call_twice{"call_twice"};
+constexpr workflow<int(int)> call_and_sleep{"call_and_sleep"};
 constexpr workflow<int(int)> call_and_wait{"call_and_wait"};
 constexpr workflow<int(int)> sleep_a_little{"sleep_a_little"};
 
@@ -69,6 +70,13 @@ task<int> after_a_sleep(context& ctx, int n) {
   co_return n;
 }
 
+task<int> sleep_beside_a_call(context& ctx, int n) {
+  future<int> doubled = ctx.call(twice, n);
+  co_await ctx.sleep(std::chrono::milliseconds(20));
+  int heard = co_await ctx.receive(number);
+  co_return n + heard + (doubled.ready() ? 1 : 0);
+}
+
 /// Can't read events for a while.
 class failing_store final : public testing::store_decorator {
  public:
@@ -95,6 +103,10 @@ class failing_store final : public testing::store_decorator {
       --let_in;
     }
     together = together || (what.claim && !what.messages.empty() && !what.appends.empty());
+    if (what.claim && std::exchange(lose_claim, false)) {
+      (void)store_decorator::commit(engine::batch(what));
+      return absl::UnavailableError("the answer was lost");
+    }
     return store_decorator::commit(std::move(what));
   }
   /// So many commits more may pass the door.
@@ -110,6 +122,7 @@ class failing_store final : public testing::store_decorator {
   }
   engine::time_us now() const override { return store_decorator::now() - behind.count(); }
   mutable int failures = 0;
+  bool lose_claim = false;  // the next one's answer
   int claims = 0;
   int rests = 0, rests_max = 1'000'000;  // appends that let a run rest
   std::function<void()> before_first_rest;
@@ -139,6 +152,7 @@ class bench final : public runtime::loop_outside {
     worker_.serve(call_twice, double_it);
     worker_.serve(sleep_a_little, after_a_sleep);
     worker_.serve(call_and_wait, double_and_hear);
+    worker_.serve(call_and_sleep, sleep_beside_a_call);
     engine::worker_row who;
     who.id = engine::new_worker_id(*time_, *chance_);
     const auto row = journal_->store().register_worker(who);
@@ -415,4 +429,30 @@ TEST_CASE(
   REQUIRE(rows.ok());
   REQUIRE(rows->size() == 1);
   CHECK(rows->front().owner == 0);
+}
+
+TEST_CASE("what a claim whose answer was lost had for a run that is here reaches it all the same") {
+  bench b(100);
+  const auto run = b.client.start(call_and_sleep, 4);
+  for (int i = 0; i < 3; ++i) b.turn();  // its step doesn't end: it stays owned
+  REQUIRE(b.owned() == 1);
+  auto lose = [&b] {
+    b.store->lose_claim = true;
+    b.turn();
+    for (int i = 0; i < 4; ++i) {
+      b.pass(std::chrono::milliseconds(200));
+      b.only_turn();
+    }
+    CHECK_FALSE(b.store->lose_claim);
+  };
+
+  b.pass(std::chrono::milliseconds(30));
+  lose();  // a timer that is due
+  CHECK(b.store->timers(*engine::run_id::parse(run.id()))->empty());
+  run.signal(number, 3);
+  lose();                            // a message
+  b.pass(std::chrono::seconds(10));  // the call has its grace time
+  for (int i = 0; i < 3; ++i) b.turn();
+
+  CHECK(run.describe().state == run_state::completed);
 }

@@ -69,6 +69,19 @@ attack "a fleet on Postgres: behind a pool" python3 $fleet/pooled.py "$bin" --ru
 attack "a fleet on Postgres: idle" python3 $fleet/idle.py "$bin" --seconds 90
 attack "a full disk" python3 tests/e2e/bad_input/full_disk.py "$bin" --seconds 60
 attack "$seeds programs made by chance" env FERMATA_SEEDS="$seeds" "$bin/semantics_fuzz"
+faulty() {
+  local seed
+  for ((seed = 1; seed <= rounds / 4; ++seed)); do
+    for suite in waits saga steps remote client samples retry; do
+      FERMATA_KIT_FAULTS=10:$seed "$bin/semantics_$suite" >/dev/null || {
+        echo "FERMATA_KIT_FAULTS=10:$seed semantics_$suite fails"
+        return 1
+      }
+    done
+  done
+  echo "$((rounds / 4)) seeds: every scenario ends as it should"
+}
+attack "a store whose commits fail" faulty
 attack "the main job" scripts/demo.sh --bin "$bin" --kills 40
 printf '\n'
 printf '%s\n' "${summary[@]}"

@@ -29,13 +29,31 @@ absl::StatusOr<engine::batch_result> crashing_store::commit(engine::batch&& what
     events_ = at_;
     return absl::UnavailableError("the process died before it was written");
   }
-  auto answer = inner_->commit(std::move(what));
+  auto answer = worker_acts_ ? commit_in_trouble(std::move(what)) : inner_->commit(std::move(what));
   if (answer.ok()) events_ += adds;
   if (now && how_ == way::crash_after) {
     crashed_ = true;
     return absl::UnavailableError("the process died after it was written");
   }
   return answer;
+}
+
+/// What is refused is sent again as it was: the batch must be whole.
+absl::StatusOr<engine::batch_result> crashing_store::commit_in_trouble(engine::batch&& what) {
+  const trouble::kind how = troubles_.next();
+  met_trouble_ = met_trouble_ || how != trouble::kind::none;
+  switch (how) {
+    case trouble::kind::none:
+      return inner_->commit(std::move(what));
+    case trouble::kind::refused:
+      return absl::UnavailableError("the store doesn't answer");
+    case trouble::kind::full:
+      return absl::ResourceExhaustedError("there is no room");
+    case trouble::kind::unseen:
+      (void)inner_->commit(engine::batch(what));
+      return absl::UnavailableError("the answer was lost");
+  }
+  return absl::InternalError("");
 }
 
 kit::world::world(way how, std::size_t at)
@@ -97,6 +115,7 @@ void kit::world::hire() {
   how.queues = who.queues;
   how.evict_always = how_ == way::evicted;
   how.inline_commits = true;
+  how.retry_us = 0;
   auto host = std::make_shared<runtime::attempt_host>(runtime::attempt_host::parts{
       .serves = shared_serves,
       .store = journal_->shared_store(),
@@ -163,15 +182,27 @@ void kit::world::turn() {
   loop_->poke();
   store->worker_acts(true);
   (void)loop_->turn();
+  if (store->met_trouble()) wait_out_trouble();
   store->worker_acts(false);
   if (store->events() != before) last_moment_ = 0;
+}
+
+/// The loop tries again at once, and gives back what it can't know to be its own: no time passes, so
+/// that what a scenario does is as it is without troubles.
+void kit::world::wait_out_trouble() {
+  for (int left = 3; left > 0 && !store->crashed(); --left) {
+    (void)loop_->turn();
+    if (store->met_trouble()) left = 4;
+  }
 }
 
 /// What a worker's guard sees to: starts that are too late, children of ended parents.
 void kit::world::do_chores() {
   store->worker_acts(true);
-  (void)engine::expire_requests(*store, 256);
-  (void)engine::close_children(*store, 256);
+  do {
+    (void)engine::expire_requests(*store, 256);
+    (void)engine::close_children(*store, 256);
+  } while (store->met_trouble() && !store->crashed());
   store->worker_acts(false);
 }
 

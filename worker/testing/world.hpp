@@ -6,6 +6,7 @@
 #include "worker/runtime/loop.hpp"
 #include "worker/testing/place.hpp"
 #include "worker/testing/store_decorator.hpp"
+#include "worker/testing/trouble.hpp"
 #include "worker/worker_impl.hpp"
 
 #include <fermata/testing.hpp>
@@ -21,7 +22,7 @@
 namespace fermata::testing {
 
 /// Counts the events that the worker appends and the tasks it finishes (what clients and operators do
-/// isn't its), and lets its process die at one of them.
+/// isn't its), lets its process die at one of them, and its commits meet troubles.
 class crashing_store final : public store_decorator {
  public:
   crashing_store(std::shared_ptr<engine::store> inner, way how, std::size_t at)
@@ -33,12 +34,18 @@ class crashing_store final : public store_decorator {
   void restart() noexcept { crashed_ = false; }
   /// The worker's process acts from here on, or doesn't any more.
   void worker_acts(bool now) noexcept { worker_acts_ = now; }
+  /// A commit has met one since this was asked.
+  bool met_trouble() noexcept { return std::exchange(met_trouble_, false); }
   std::shared_ptr<engine::store> take_out() { return std::move(inner_); }
   void put_in(std::shared_ptr<engine::store> inner) { inner_ = std::move(inner); }
 
  private:
+  absl::StatusOr<engine::batch_result> commit_in_trouble(engine::batch&& what);
+
   const way how_;
   const std::size_t at_;
+  trouble troubles_;
+  bool met_trouble_ = false;
   std::size_t events_ = 0;
   bool crashed_ = false;
   bool worker_acts_ = false;
@@ -87,6 +94,7 @@ class kit::world final : public runtime::loop_outside {
   void clear();
   void restart();
   void turn();
+  void wait_out_trouble();
   void do_chores();
   struct moments {
     std::int64_t next;

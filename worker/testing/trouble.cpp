@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/testing/trouble.hpp"
+
+#include <charconv>
+#include <cstdlib>
+#include <string_view>
+
+namespace fermata::testing {
+
+trouble::trouble() {
+  const char* text = std::getenv("FERMATA_KIT_FAULTS");
+  if (text == nullptr) return;
+  const std::string_view whole = text;
+  const char* const end = whole.data() + whole.size();
+  std::uint32_t seed = 1;
+  const auto [after, problem] = std::from_chars(whole.data(), end, per_mille_);
+  if (problem == std::errc() && after != end) std::from_chars(after + 1, end, seed);
+  static std::uint32_t worlds = 0;
+  chance_.seed(seed * 1'000'003 + ++worlds);
+}
+
+trouble::kind trouble::next() {
+  if (per_mille_ == 0) return kind::none;
+  const std::uint32_t drawn = static_cast<std::uint32_t>(chance_() % 1'000);
+  if (drawn < per_mille_) return kind::refused;
+  if (drawn < 2 * per_mille_) return kind::full;
+  if (drawn < 3 * per_mille_) return kind::unseen;
+  return kind::none;
+}
+
+}  // namespace fermata::testing

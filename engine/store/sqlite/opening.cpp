@@ -175,7 +175,9 @@ struct opening {
 
   void use_wal(connection& db) const {
     use mode = db.sql("PRAGMA journal_mode = WAL");
-    if (!mode.next() || mode.text(0) != "wal")
+    const bool is_wal = mode.next() && mode.text(0) == "wal";
+    mode.run();  // to its end, where the change is committed: until then it is only said
+    if (!is_wal)
       no_journal(fmt::format("{}: SQLite can't keep a write-ahead log there", file.where.path),
                  absl::StatusCode::kFailedPrecondition);
   }

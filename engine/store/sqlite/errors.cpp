@@ -33,6 +33,7 @@ absl::Status status_of(sqlite3* db, int rc, std::string_view what) {
     case SQLITE_CANTOPEN:
     case SQLITE_READONLY:
     case SQLITE_NOMEM:
+    case SQLITE_PROTOCOL:  // the log's locks couldn't be had in many tries
       return coded(absl::StatusCode::kUnavailable, "FER-2104",
                    fmt::format("the journal can't be read or written just now: {} ({}, code {}); "
                                "what was refused may be sent again",

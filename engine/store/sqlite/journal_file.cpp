@@ -13,6 +13,14 @@
 
 namespace fermata::engine::sqlite {
 
+namespace {
+
+constexpr const char* end_without = "ROLLBACK";
+
+bool in_transaction(const connection& db) { return sqlite3_get_autocommit(db.handle()) == 0; }
+
+}  // namespace
+
 journal_file::~journal_file() = default;
 
 time_us journal_file::now() const { return std::max(time->wall_now(), latest_.load()); }
@@ -34,6 +42,12 @@ void journal_file::begin(guards guarded_by) {
   if (read_only_)
     fail(absl::StatusCode::kFailedPrecondition, "FER-2104",
          where.path + " was opened for reading only");
+  {
+    // Made beforehand, since it may be needed without memory; if even so the last transaction
+    // couldn't be ended, now it can.
+    use last = db_->sql(end_without);
+    if (in_transaction(*db_)) last.run();
+  }
   db_->fire_triggers(guarded_by == guards::on);
   db_->sql("BEGIN IMMEDIATE").run();
   // Once we have committed nobody could tell: a foreign commit is told of together with ours.
@@ -87,8 +101,10 @@ void journal_file::end(turn& turn) {
 
 void journal_file::roll_back() noexcept {
   // A failed COMMIT may have rolled back by itself, or not.
-  if (sqlite3_get_autocommit(db_->handle()) == 0)
-    sqlite3_exec(db_->handle(), "ROLLBACK", nullptr, nullptr, nullptr);
+  try {
+    if (in_transaction(*db_)) db_->sql(end_without).run();
+  } catch (const store_failure&) {  // `begin` tries again
+  }
   db_->names.rolled_back();
   db_->places.rolled_back();
   db_->spaces.rolled_back();

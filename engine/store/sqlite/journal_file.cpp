@@ -120,13 +120,12 @@ void journal_file::checkpoint_if_due() {
   int done = 0;
   const int rc =
       sqlite3_wal_checkpoint_v2(db_->handle(), nullptr, SQLITE_CHECKPOINT_PASSIVE, &in_log, &done);
-  const auto step = static_cast<int>(limits::checkpoint_pages);
   if (rc == SQLITE_OK && done == in_log) {
     // The next commit begins at the log's start again.
-    checkpoint_at_ = step;
+    checkpoint_at_ = checkpoint_step_;
     warned_of_readers_ = false;
   } else {
-    checkpoint_at_ = wal_pages_ + step;
+    checkpoint_at_ = wal_pages_ + checkpoint_step_;
     warn_of_readers(wal_pages_);
   }
 }

@@ -82,7 +82,6 @@ class journal_file {
 
  private:
   friend struct opening;
-  static constexpr int first_checkpoint_at = static_cast<int>(limits::checkpoint_pages);
 
   void begin(guards guarded_by);
   void end(turn& turn);
@@ -96,6 +95,8 @@ class journal_file {
   // Set once.
   warn say_;
   bool read_only_ = false;
+  const int checkpoint_step_ =
+      static_cast<int>(engine::bound("checkpoint_pages", limits::checkpoint_pages));
 
   std::mutex mutex_;
   // Guarded by mutex_.
@@ -105,8 +106,8 @@ class journal_file {
   log_state begun_;                // of the open transaction
   bool follows_foreign_ = false;
   std::int64_t last_mark_ = 0;
-  int wal_pages_ = 0;                        // in the log after the last commit
-  int checkpoint_at_ = first_checkpoint_at;  // pages at which the next one is due
+  int wal_pages_ = 0;                     // in the log after the last commit
+  int checkpoint_at_ = checkpoint_step_;  // pages at which the next one is due
   bool warned_of_readers_ = false;
 
   std::atomic<time_us> latest_{0};  // of all times stored

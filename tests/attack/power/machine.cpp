@@ -66,10 +66,10 @@ int machine::ask(request what) {
 
 void machine::tell(operation what) {
   files.apply(what);
-  log.push_back(std::move(what));
+  if (keeps_log) log.push_back(std::move(what));
 }
 
-void take_over_sqlite() {
+void take_over_memory() {
   must_be_ok(sqlite3_config(SQLITE_CONFIG_GETMALLOC, &usual_memory), "memory");
   static sqlite3_mem_methods failing = usual_memory;
   failing.xMalloc = take_memory;
@@ -77,6 +77,9 @@ void take_over_sqlite() {
   must_be_ok(sqlite3_config(SQLITE_CONFIG_MALLOC, &failing), "memory");
   // Small pieces would come from a store of their own, which doesn't fail.
   must_be_ok(sqlite3_config(SQLITE_CONFIG_LOOKASIDE, 0, 0), "lookaside");
+}
+
+void take_over_sqlite() {
   must_be_ok(sqlite3_initialize(), "initialize");
   must_be_ok(sqlite3_vfs_register(file_system(), 1), "file system");
 }

@@ -50,6 +50,7 @@ class machine {
 
   disk files;
   std::vector<operation> log;  // what the disk was told, since the machine began
+  bool keeps_log = false;
 
   /// From now on requests are counted, and this one fails.
   void arm(const fault& what);
@@ -87,8 +88,9 @@ class machine::truce {
 /// The machine that there is; null: none.
 machine* this_machine();
 
-/// Makes SQLite's memory a thing that can fail, and our file system its default one. Before SQLite is
-/// used first, once per process.
+/// Makes our file system SQLite's default one. Before SQLite is used first, once per process.
 void take_over_sqlite();
+/// … and before that: its memory can fail.
+void take_over_memory();
 
 }  // namespace fermata::attack::power

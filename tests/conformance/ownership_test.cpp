@@ -168,6 +168,20 @@ TEST_CASE("a stale owner is refused after its run was taken by another") {
   CHECK(scene.events(now_mine.run).size() == 2);
 }
 
+TEST_CASE("each new owner of a run has a higher epoch, also when the one before had let it rest") {
+  scene scene;
+  const worker_row first = scene.join();
+  const worker_row next = scene.join();
+  writer resting(scene, scene.begin(first));
+  CHECK(resting.park() == landing::landed);
+  CHECK(scene.send(scene.signal(resting.chain)).how == message_result::outcome::accepted);
+
+  const auto taken = scene.claim(next);
+
+  REQUIRE(taken.size() == 1);
+  CHECK(taken[0].run.epoch == resting.epoch + 1);
+}
+
 TEST_CASE("a dead worker's admission becomes a start request") {
   scene scene;
   const worker_row me = scene.join();

@@ -90,6 +90,10 @@ class failing_store final : public testing::store_decorator {
     return store_decorator::read_events(run, from, at_most);
   }
   absl::StatusOr<engine::batch_result> commit(engine::batch&& what) override {
+    if (refusals > 0) {
+      --refusals;
+      return absl::UnavailableError("the disk didn't answer");
+    }
     claims += what.claim ? 1 : 0;
     for (const engine::append& one : what.appends)
       if (one.then == engine::then::park && ++rests > rests_max)
@@ -107,7 +111,10 @@ class failing_store final : public testing::store_decorator {
       (void)store_decorator::commit(engine::batch(what));
       return absl::UnavailableError("the answer was lost");
     }
-    return store_decorator::commit(std::move(what));
+    auto answer = store_decorator::commit(std::move(what));
+    if (unheard == 0) return answer;
+    --unheard;
+    return absl::UnavailableError("the answer was lost");
   }
   /// So many commits more may pass the door.
   void let_pass(int count) {
@@ -123,6 +130,8 @@ class failing_store final : public testing::store_decorator {
   engine::time_us now() const override { return store_decorator::now() - behind.count(); }
   mutable int failures = 0;
   bool lose_claim = false;  // the next one's answer
+  int refusals = 0;         // commits that aren't written
+  int unheard = 0;          // commits that are, and answer an error
   int claims = 0;
   int rests = 0, rests_max = 1'000'000;  // appends that let a run rest
   std::function<void()> before_first_rest;
@@ -330,6 +339,42 @@ TEST_CASE("attempts that came too late for their lease begin when there is one a
   CHECK(run.describe().state == run_state::completed);
 }
 
+TEST_CASE("a start that couldn't be written is told as an error") {
+  bench b(10);
+  b.store->refusals = 1;
+
+  CHECK_THROWS_AS(b.client.start(call_twice, 3), error);
+}
+
+TEST_CASE("what couldn't be written is written when it can") {
+  bench b(10);
+  const auto run = b.client.start(call_twice, 3);
+  b.turn();
+  b.store->refusals = 1;
+
+  b.work();
+  CHECK(run.describe().state == run_state::running);
+  b.pass(std::chrono::seconds(5));
+  b.work();
+
+  CHECK(run.describe().state == run_state::completed);
+}
+
+TEST_CASE("a run that a claim took unheard goes on all the same") {
+  bench b(10);
+  const auto run = b.client.start(call_twice, 3);
+  b.store->unheard = 1;
+
+  b.work();
+  CHECK(b.owned() == 0);
+  for (int i = 0; i < 3; ++i) {
+    b.pass(std::chrono::seconds(5));
+    b.work();
+  }
+
+  CHECK(run.describe().state == run_state::completed);
+}
+
 TEST_CASE("a run whose journal can't be read for a moment goes on when it can") {
   bench b(0);
   const auto run = b.client.start(wait_for_two, 4);
@@ -407,6 +452,20 @@ TEST_CASE(
   CHECK(door.together);
   CHECK(runs[told].describe().state == run_state::completed);
   CHECK(b.said.empty());
+}
+
+TEST_CASE("an owner that was overtaken lets its run go, and goes no further") {
+  bench b(10);
+  const auto run = b.client.start(call_and_wait, 3);
+  b.turn();
+  const engine::run_id id = *engine::run_id::parse(run.id());
+  REQUIRE(b.store->release(b.store->workers()->front().row, {id}).ok());  // as a rescuer does
+
+  b.run_tasks(1);
+  b.only_turn();
+
+  CHECK(b.said.find("another owner has gone on") != std::string::npos);
+  CHECK(b.store->read_head(id)->position == 1);
 }
 
 TEST_CASE(

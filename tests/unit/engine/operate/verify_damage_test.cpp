@@ -3,6 +3,8 @@
 #include "bench.hpp"
 #include "passing_store.hpp"
 
+#include "engine/event/encode.hpp"
+
 #include <doctest/doctest.h>
 
 #include <functional>
@@ -149,6 +151,27 @@ TEST_CASE("a journal whose end was cut off isn't what its row says") {
 
   REQUIRE_FALSE(found.empty());
   for (const std::string& one : found) CHECK(one.starts_with(s.run.text()));
+}
+
+TEST_CASE("an event behind the end is found") {
+  scene s;
+  const auto found = s.found([&](std::vector<stored_event>& events) {
+    for (std::size_t i = 0; i < events.size(); ++i) {
+      if (events[i].run != s.run || events[i].what.position != 5) continue;
+      event second = completed();
+      second.position = 6;
+      second.epoch = events[i].what.epoch;
+      second.at = events[i].what.at;
+      stored_event behind = events[i];
+      behind.what = encode(s.run, events[i].what.chain, second, std::string(16, 's'));
+      events.insert(events.begin() + static_cast<std::ptrdiff_t>(i) + 1, behind);
+      return;
+    }
+  });
+
+  REQUIRE(found.size() == 1);
+  CHECK(found[0].starts_with(s.at(6)));
+  CHECK(found[0].find("follows the end") != std::string::npos);
 }
 
 TEST_CASE("an event that is there twice is found") {

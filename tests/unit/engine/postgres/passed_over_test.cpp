@@ -7,6 +7,25 @@
 
 namespace fermata::postgres_tests {
 
+TEST_CASE("a claim takes no run that another transaction holds: it may be claimed there") {
+  wired_scene at;
+  const conformance::worker_row first = at.join();
+  const conformance::worker_row me = at.join();
+  const engine::run_id run = at.begin(first).run.run;
+  REQUIRE(at.journal->release(first.row, {run}).ok());
+  connection other(server_address());
+  other.execute(
+      "SET idle_in_transaction_session_timeout = '2s'");  // who waits for it would do so for ever
+  other.execute("BEGIN");
+  other.execute("SELECT 1 FROM " + at.made.schema + ".runs FOR NO KEY UPDATE");
+
+  CHECK(at.claim(me).empty());
+
+  other.execute("COMMIT");
+  at.pass(2 * conformance::second);
+  CHECK(at.claim(me).size() == 1);
+}
+
 TEST_CASE("a worker that passed over a task looks again soon: nobody tells it when it is free") {
   conformance::remote at;
   const engine::worker_row gpu = at.scene.join();

@@ -102,6 +102,16 @@ TEST_CASE("timers fire in order of their due times, never early and once") {
         )");
 }
 
+TEST_CASE("a timer that is told of too early doesn't fire") {
+  teller t([](code& c) { c.idle({c.sleep(7000)}); });
+
+  t.m().timer_due("1", timer_purpose::sleep);
+
+  CHECK(t.m().take_events().empty());
+  t.passes(7000);
+  CHECK(t.ended());
+}
+
 TEST_CASE("a timer whose command was lost with its process is due at the same time") {
   const body program = [](code& c) {
     c.wait(c.receive("x"), [](code& c) { c.idle({c.sleep(5000)}); });

@@ -53,6 +53,25 @@ TEST_CASE("a full disk refuses the batch, and takes it when there is room again"
   CHECK(scene.events(step.run).back().value == step.events.back().value);
 }
 
+TEST_CASE("a commit that fails is told as an error, and nothing of it is there") {
+  scene scene;
+  writer run(scene, scene.begin(scene.join()));
+  append step = run.next();
+  step.body = [](void* handle) -> absl::StatusOr<bytes> {
+    // A commit whose hook says no is rolled back.
+    sqlite3_commit_hook(static_cast<sqlite3*>(handle), [](void*) { return 1; }, nullptr);
+    return bytes{};
+  };
+  const start_request what = scene.request();
+  batch once{.worker = run.worker};
+  once.appends.push_back(step);
+  once.starts.push_back(scene.item(what));
+
+  CHECK_FALSE(scene.journal->commit(std::move(once)).ok());
+
+  CHECK(absl::IsNotFound(scene.journal->find_run(what.run).status()));
+}
+
 TEST_CASE("flipped bits in the pages are reported as damage of the store, never believed") {
   scene scene;
   writer run(scene, scene.begin(scene.join()));

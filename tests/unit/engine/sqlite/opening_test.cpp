@@ -143,6 +143,24 @@ TEST_CASE("a journal syncs each commit, unless its address says otherwise, and s
   CHECK(other.one("PRAGMA page_size") == "4096");
 }
 
+TEST_CASE("the connection that writes syncs each commit, and not only says so") {
+  scene scene;
+  writer run(scene, scene.begin(scene.join()));
+  append step = run.next();
+  int synchronous = 0;
+  step.body = [&](void* handle) -> absl::StatusOr<std::vector<encoded_event>> {
+    sqlite3_stmt* asked = nullptr;
+    sqlite3_prepare_v2(static_cast<sqlite3*>(handle), "PRAGMA synchronous", -1, &asked, nullptr);
+    if (sqlite3_step(asked) == SQLITE_ROW) synchronous = sqlite3_column_int(asked, 0);
+    sqlite3_finalize(asked);
+    return std::vector<encoded_event>{};
+  };
+
+  CHECK(run.land(step) == landing::landed);
+
+  CHECK(synchronous == 2);  // FULL
+}
+
 TEST_CASE("what was written is there again, and a closed journal keeps its log") {
   scene scene;
   const run_id run = scene.begin(scene.join()).run.run;

@@ -39,6 +39,7 @@ TEST_CASE("a key names one run per workflow: equal input attaches, another one i
     CHECK(elsewhere.id() != one.id());
     CHECK(code_of([&] { (void)t.client.start(listener, 2, {.key = "k"}); }) == "FER-1301");
     CHECK(t.client.attach(listener, "k").id() == one.id());
+    CHECK(t.client.attach(other, "k").id() == elsewhere.id());
     CHECK(code_of([&] { (void)t.client.attach(listener, "nobody"); }) == "FER-1302");
 
     one.signal(number, 5);

@@ -120,8 +120,11 @@ TEST_CASE("race cancels the losers: a child, a sleep, a receive") {
     CHECK(run.result() == "1");
     CHECK(t.now() - run.describe().created_at < 1h);
     int cancelled = 0;
-    for (const auto& child : t.client.list({.workflow = "nap"}))
-      cancelled += child.state == fermata::run_state::cancelled;
+    for (const auto& child : t.client.list({.workflow = "nap"})) {
+      if (child.state != fermata::run_state::cancelled) continue;
+      ++cancelled;
+      CHECK(*run.describe().ended_at - *child.ended_at >= 1min);  // by the race, not by the end
+    }
     CHECK(cancelled == 1);
     CHECK(code_of([&] { run.signal(number, 1); }) == "FER-1303");
   });

@@ -85,6 +85,7 @@ attack "a store whose commits fail" faulty
 attack "$((rounds * 500)) power cuts" "$bin/power_cut" --rounds "$((rounds * 500))"
 attack "$((rounds * 50)) power cuts of a disk that lies" "$bin/power_cut" --rounds "$((rounds * 50))" --lies 1
 attack "$((rounds * 100)) n-th errors" "$bin/nth_error" --rounds "$((rounds * 100))"
+attack "planted bugs" python3 tests/attack/planted/run.py "$bin" --all --parallel 1
 attack "the main job" scripts/demo.sh --bin "$bin" --kills 40
 printf '\n'
 printf '%s\n' "${summary[@]}"

@@ -5,6 +5,7 @@
 #include "engine/event/envelope.hpp"
 #include "engine/event/fingerprints.hpp"
 #include "engine/event/flags.hpp"
+#include "engine/planted.hpp"
 
 #include <absl/utility/utility.h>
 #include <fmt/format.h>
@@ -107,7 +108,8 @@ void read_marks(const part& from, std::uint64_t type, payload& out) {
 }
 
 absl::Status read_envelope(const run_id& run, const encoded_event& what, event& out) {
-  if (const std::uint32_t crc = checksum(run, what); crc != what.crc) [[unlikely]] {
+  if (const std::uint32_t crc = checksum(run, what);
+      crc != what.crc && !planted("checksum_not_compared")) [[unlikely]] {
     return damaged(run, what,
                    fmt::format("its checksum is {:08x}, that of its bytes is {:08x}: the row was "
                                "changed after it was written",
@@ -162,6 +164,7 @@ absl::Status check_chain(const run_id& run, const chain_hash& before, const enco
   if (absl::Status status = read_bytes(run, what, input_of(what), input); !status.ok())
     return status;
   const chain_hash digest = digest_of(what, value, input);
+  if (planted("digest_not_compared")) return absl::OkStatus();
   if (!std::equal(digest.begin(), digest.end(), what.digest.view().begin(),
                   [](std::uint8_t a, char b) { return a == static_cast<std::uint8_t>(b); })) {
     return damaged(run, what, "its payload isn't the one its digest was made from");

@@ -5,6 +5,7 @@
 #include "engine/operate/copy.hpp"
 #include "engine/operate/reopen.hpp"
 #include "engine/operate/taking.hpp"
+#include "engine/planted.hpp"
 #include "engine/ports/real.hpp"
 #include "engine/store/projection.hpp"
 
@@ -96,7 +97,8 @@ start_request request_of(const run_row& row, const event& start, const head& las
   start_request request;
   request.run = make_run_id(now);
   request.chain = row.chain;
-  request.origin = run_id::of(ulid::from_view(started.origin()));
+  request.origin =
+      planted("retry_under_new_keys") ? request.run : run_id::of(ulid::from_view(started.origin()));
   request.seed = started.seed();
   request.space = row.space;
   request.workflow = row.workflow;
@@ -201,7 +203,7 @@ absl::Status add_plan(copied& to, const store& where, const journal& from, bool 
   }
   copy_plan plan;
   plan.kept = {1};
-  if (!from_start) {
+  if (!from_start && !planted("retry_repeats_finished_steps")) {
     plan = plan_copy(from.events, [&](const chain_id& child) -> std::optional<run_state> {
       const absl::StatusOr<run_row> row = where.find_chain(child);
       if (!row.ok() || !ended(row->state)) return std::nullopt;

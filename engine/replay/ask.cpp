@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the code asks: operations, branches, chance.
 #include "engine/event/checks.hpp"
+#include "engine/planted.hpp"
 #include "engine/replay/machine.hpp"
 #include "engine/utf8.hpp"
 
@@ -39,7 +40,8 @@ slot machine::ask(slot branch, request&& what) {
   const slot op = add(std::move(made));
   ++pending_;
   if (over()) return op;
-  if (is_awaited(what.kind) && branch_cancelled(branch)) {
+  const bool refused = branch_cancelled(branch) && !planted("cancelled_run_goes_on");
+  if (is_awaited(what.kind) && refused) {
     settle(op, settled::cancelled);
     return op;
   }
@@ -103,6 +105,7 @@ slot machine::open_branch(slot branch, bool shielded) {
 
 std::uint64_t machine::random(slot branch) {
   operation& b = ops_[branch];
+  if (planted("random_from_the_clock")) return siphash24(seed_, std::to_string(clock_));
   return siphash24(seed_, fmt::format("{}#{}", b.id, ++b.inner->drawn));
 }
 
@@ -117,7 +120,7 @@ bool machine::patched(slot branch, std::string_view change, interned place) {
     if (!std::exchange(known->second.compared, true)) (void)ask_command(event_kind::marker, op);
     return known->second.answer;
   }
-  const bool old_code_went_past = delivered_ < history_end_;
+  const bool old_code_went_past = delivered_ < history_end_ && !planted("patched_is_always_true");
   markers_.emplace(op.name, machine::change{!old_code_went_past, true});
   if (old_code_went_past) return false;
   if (over() || !ask_command(event_kind::marker, op)) return true;

@@ -4,6 +4,7 @@
 #include "engine/check.hpp"
 #include "engine/event/checks.hpp"
 #include "engine/limits.hpp"
+#include "engine/planted.hpp"
 
 #include <algorithm>
 
@@ -101,7 +102,7 @@ void machine::deliver_command(const event& what) {
     return;
   }
   ++confirmed_;
-  if (confirmed_ <= asked_) return;
+  if (confirmed_ <= asked_ || planted("dropped_command_unnoticed")) return;
   differ({.position = what.position,
           .operation = what.operation,
           .recorded = describe(what),
@@ -167,7 +168,7 @@ std::string_view difference_of(const event& what, const operation& op) {
       op.kind != operation_kind::receive)
     return "kind";
   if (what.details.has_child_end() && op.kind != operation_kind::child) return "kind";
-  if (what.name != op.name) return "name";
+  if (what.name != op.name && !planted("changed_name_unnoticed")) return "name";
   if (is_step && s.input_type() == op.input.type && s.input_hash() != 0 && op.input_hash != 0 &&
       s.input_hash() != op.input_hash)
     return "input";
@@ -352,7 +353,7 @@ bool machine::ask_command(event_kind kind, const operation& op, foreseen* was) {
   else if (f.operation != op.id)
     differs = "order";
   else if (f.input_type == op.input.type && f.input_hash != 0 && op.input_hash != 0 &&
-           f.input_hash != op.input_hash)
+           f.input_hash != op.input_hash && !planted("changed_input_unnoticed"))
     differs = "input";
   if (!differs.empty()) {
     mismatch m{.position = f.position,

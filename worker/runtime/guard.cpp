@@ -3,6 +3,7 @@
 #include "engine/failpoint.hpp"
 #include "engine/limits.hpp"
 #include "engine/operate/operate.hpp"
+#include "engine/planted.hpp"
 #include "engine/store/status.hpp"
 #include "engine/store/tasks.hpp"
 #include "worker/runtime/frame_names.hpp"
@@ -66,7 +67,7 @@ void session::guard() {
     if (guard_over_) break;
     lock.unlock();
     watch_code();
-    if (vouches()) renew();
+    if (vouches() && !engine::planted("lease_never_renewed")) renew();
     const std::int64_t now = journal_.time().steady_now_us();
     if (now >= look_next_ || store_.somebody_died(me_.row)) look_for_the_dead();
     lock.lock();
@@ -151,7 +152,7 @@ std::map<engine::run_id, std::vector<engine::blame>> blames_of(
   const bool attributed = std::any_of(entries.begin(), entries.end(), is_guilty);
   std::map<engine::run_id, std::vector<engine::blame>> found;
   for (black_box::entry& e : entries) {
-    if (attributed && !is_guilty(e)) continue;
+    if (attributed && !is_guilty(e) && !engine::planted("bystanders_are_blamed")) continue;
     if (!attributed && e.operation.empty()) continue;  // code that ran for a moment
     found[e.run].push_back({.operation = std::move(e.operation),
                             .step = std::move(e.step),

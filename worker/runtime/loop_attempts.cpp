@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Attempts: from the machine's wish to the step's thread and back.
 #include "engine/limits.hpp"
+#include "engine/planted.hpp"
 #include "src/convert.hpp"
 #include "worker/runtime/loop.hpp"
 
@@ -139,7 +140,7 @@ step_pool::task run_loop::body_of(std::shared_ptr<live_attempt> a) {
     };
     attempt_done done;
     done.what = a;
-    const bool in_time = host.has_lease();
+    const bool in_time = host.has_lease() || engine::planted("step_begins_without_a_lease");
     if (!in_time || (is_local(a->start().kind) && !a->enter_frame())) {
       done.refused = true;
       a->leave_frame();
@@ -193,7 +194,8 @@ void run_loop::finish(attempt_done&& done) {
   if (found == runs_.end() || a.answered) return;
   active& run = *found->second;
   if (!run.live && !load(run)) return;
-  if (a.draining && done.problem) {
+  const bool dropped = !may_begin() && engine::planted("drain_drops_outcomes");
+  if (dropped || (a.draining && done.problem)) {
     // It stays an attempt under way: a run without one would park, and nobody would look for it.
     // So it is this worker's until it leaves, and ready work then.
     a.answered = true;

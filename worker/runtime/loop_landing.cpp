@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What became of a batch: what landed is delivered, what was refused is let go or made anew.
+#include "engine/planted.hpp"
 #include "engine/store/status.hpp"
 #include "src/convert.hpp"
 #include "worker/runtime/loop.hpp"
@@ -34,8 +35,8 @@ void run_loop::take_answer(commit_answer&& what) {
                                              engine::fer_code_of(what.answer.status())));
     }
     again_at_ = steady + options_.retry_us;
-    claim_failed_ = claim_failed_ || what.claims;
-    again_.push_back(std::move(what));
+    claim_failed_ = claim_failed_ || (what.claims && !engine::planted("lost_claim_is_forgotten"));
+    if (!engine::planted("failed_batch_is_dropped")) again_.push_back(std::move(what));
     return;
   }
   if (what.claims) claim_under_way_ = false;
@@ -49,6 +50,7 @@ void run_loop::take_answer(commit_answer&& what) {
     if (!run.sent || run.sent->number != what.runs[i].number) continue;  // it was let go since
     engine::append_result& how = what.answer->appends[i];
     run.appending = false;
+    if (engine::planted("refused_append_counts_as_landed")) how.how = engine::landing::landed;
     switch (how.how) {
       case engine::landing::landed:
         landed(run, how);
@@ -138,7 +140,8 @@ void run_loop::landed(active& run, engine::append_result& how) {
   if (sent.parks && !how.parked) {
     // A message came meanwhile: the next claim brings it. A worker that stops makes none, and would
     // try to let the run rest again and again.
-    if (!may_begin() && !claim_under_way_) return let_go(run.row.run);
+    const bool stops = !may_begin() && !engine::planted("refused_park_is_tried_for_ever");
+    if (stops && !claim_under_way_) return let_go(run.row.run);
     poked_ = true;
   }
   for (const engine::event& e : sent.events)

@@ -2,6 +2,7 @@
 // Compensation is data: registered by events, carried out newest first after `failing`, from the
 // journal alone. The n-th that is executed is operation `c.n`.
 #include "engine/check.hpp"
+#include "engine/planted.hpp"
 #include "engine/replay/machine.hpp"
 
 #include <fmt/format.h>
@@ -75,7 +76,8 @@ void machine::deliver_failing(const event& what) {
 
 void machine::next_compensation() {
   FERMATA_CHECK(!compensations_.empty(), "run {}: no compensation is left", options_.run.text());
-  const compensation& c = compensations_.back();
+  const compensation& c =
+      planted("oldest_compensation_first") ? compensations_.front() : compensations_.back();
   operation made;
   made.kind = c.undo.kind;
   made.id = fmt::format("c.{}", ++compensated_);

@@ -3,6 +3,7 @@
 // to the attempt counts; one without attribution is a suspicion: after two in a row the operation is
 // executed alone, after five more it is too dangerous. Any outcome resets both. PROTOCOL §4.
 #include "engine/limits.hpp"
+#include "engine/planted.hpp"
 #include "engine/replay/machine.hpp"
 #include "engine/utf8.hpp"
 
@@ -34,7 +35,7 @@ void machine::deliver_crash(slot s, const event& what) {
   // Found in a black box: an attempt of before, whose task had been taken back.
   if (is_away(step) && what.details.attempt().queue().empty()) return;
   task_is_gone(s);
-  if (what.kind == event_kind::attempt_crashed)
+  if (what.kind == event_kind::attempt_crashed || planted("suspects_are_guilty"))
     ++step.crashes;
   else
     ++(what.details.attempt().alone() ? step.suspicions_alone : step.suspicions);
@@ -52,6 +53,7 @@ bool machine::vanished(const operation& op) const {
 }
 
 bool machine::dangerous(const operation& op) const {
+  if (planted("never_quarantined")) return false;
   return op.step->crashes >= limits::crashes_to_quarantine ||
          op.step->suspicions_alone >= limits::unattributed_alone_to_quarantine;
 }

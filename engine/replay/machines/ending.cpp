@@ -5,6 +5,7 @@
 //   running ──value──▶ run_completed
 //      └──failed, cancelled──▶ failing ──c.1, c.2 …──▶ run_failed, run_cancelled
 //         (without `failing` when nothing was registered)
+#include "engine/planted.hpp"
 #include "engine/replay/machine.hpp"
 
 #include <fmt/format.h>
@@ -77,7 +78,10 @@ void machine::go_on_ending() {
   }
   if (undoing_ != 0) {
     if (ops_[undoing_].how == settled::pending) return;
-    if (ops_[undoing_].how == settled::value)
+    const bool again = planted("compensation_twice") && compensated_ % 2 != 0;
+    if (ops_[undoing_].how == settled::value && again)
+      undoing_ = 0;
+    else if (ops_[undoing_].how == settled::value)
       compensations_.pop_back();
     else
       exhausted_ = true;

@@ -6,6 +6,7 @@
 //     └── retry timer ◀─┴─▶ attempt_failed          (or step_failed, or step_cancelled)
 #include "engine/event/checks.hpp"
 #include "engine/limits.hpp"
+#include "engine/planted.hpp"
 #include "engine/replay/machine.hpp"
 
 #include <fmt/format.h>
@@ -111,7 +112,7 @@ std::vector<attempt_start> machine::take_starts() {
   for (slot s : starts_) {
     operation& op = ops_[s];
     if (!op.is_work() || !op.step->queued || dangerous(op)) continue;
-    if (op.step->gate > landed_) {
+    if (op.step->gate > landed_ && !planted("attempt_before_its_note_is_durable")) {
       later.push_back(s);
       continue;
     }
@@ -124,8 +125,9 @@ std::vector<attempt_start> machine::take_starts() {
     a.operation = op.id;
     a.name = op.name;
     a.key = key_of(op);
+    if (planted("key_of_each_attempt")) a.key += std::to_string(op.step->attempts);
     a.undoes = op.step->undoes;
-    a.number = op.step->attempts + 1;
+    a.number = op.step->attempts + (planted("attempts_not_counted") ? 0 : 1);
     a.input = op.input;
     a.plan = op.step->plan;
     a.alone = op.step->suspicions >= limits::unattributed_to_isolate;
@@ -217,7 +219,8 @@ void machine::attempt_committed(slot s) {
 
 /// Late outcomes are refused: the operation is settled or abandoned, or has one under way.
 bool machine::takes_outcome(const operation& op) const {
-  return op.how == settled::pending && !op.answered && !mismatch_ && !ended_ && !end_produced_ &&
+  const bool answered = op.answered && !planted("second_outcome");
+  return op.how == settled::pending && !answered && !mismatch_ && !ended_ && !end_produced_ &&
          (!failing_ || op.undoes());
 }
 
@@ -234,6 +237,7 @@ void machine::attempt_ended(slot s, attempt_end&& end) {
     e.details.mutable_step()->set_result_type(end.value.type);
     e.value = std::move(end.value);
     op.answered = true;
+    if (planted("outcome_delivered_before_it_is_durable")) settle(s, settled::value);
     return produce(std::move(e));
   }
   if (end.how == attempt_end::how_t::cancelled || must_stop(op)) {
@@ -262,7 +266,8 @@ void machine::step_failed(slot s, const attempt_end& end) {
   operation& op = ops_[s];
   const step_plan& plan = op.step->plan;
   const time_us next = later(clock_, retry_delay_ms(op, end));
-  bool again = end.why.retryable() && end.number < plan.max_attempts;
+  const int most = plan.max_attempts + (planted("retry_past_policy") ? 1 : 0);
+  bool again = end.why.retryable() && end.number < most;
   pb::failure why = end.why;
   if (again && plan.give_up_after_ms > 0 && (next - op.issued_at) / 1000 > plan.give_up_after_ms) {
     again = false;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/limits.hpp"
+#include "engine/planted.hpp"
 #include "engine/store/memory/turn.hpp"
 
 #include <algorithm>
@@ -35,7 +36,8 @@ bool dense(const std::vector<encoded_event>& events, position_t after) {
 
 bool may_write(const turn& turn, const run_record& run, const append& what) {
   if (what.by_operator) return what.epoch > run.row.epoch;
-  return turn.worker != 0 && run.row.owner == turn.worker && run.row.epoch == what.epoch;
+  return turn.worker != 0 && run.row.owner == turn.worker &&
+         (run.row.epoch == what.epoch || planted("memory_epoch_not_compared"));
 }
 
 /// Why the append can't land; `landed` when it can.
@@ -60,7 +62,7 @@ void consume(chain_record& chain, const std::vector<std::uint64_t>& seqs) {
     const auto at = chain.inbox.find(seq);
     if (at == chain.inbox.end()) continue;
     chain.pending.erase(at->second.id);
-    chain.ledger.insert(at->second.id);
+    if (!planted("memory_ledger_not_written")) chain.ledger.insert(at->second.id);
     chain.inbox.erase(at);
   }
 }
@@ -98,7 +100,8 @@ void end_run(tables& data, run_record& run) {
 }
 
 bool park(tables& data, run_record& run, time_us now) {
-  if (!data.chains[run.row.chain].inbox.empty()) {
+  const bool unread = !data.chains[run.row.chain].inbox.empty();
+  if (unread && !planted("memory_parks_with_unread_messages")) {
     data.mark_ready(run, now);
     return false;
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/event/encode.hpp"
+#include "engine/planted.hpp"
 #include "engine/store/memory/turn.hpp"
 #include "engine/store/projection.hpp"
 #include "engine/store/tasks.hpp"
@@ -76,7 +77,8 @@ class claimer {
       if (due > what_.now || result_.more_ready) return;
       const run_record& run = *turn_.data.find(id);
       if (run.row.owner != owner) continue;
-      const bool told = owner != 0 && run.timers.at(operation).told == run.row.epoch;
+      const bool told = owner != 0 && run.timers.at(operation).told == run.row.epoch &&
+                        !planted("memory_due_timer_told_twice");
       if (!told) choose(run);
     }
   }

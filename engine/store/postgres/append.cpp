@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/limits.hpp"
+#include "engine/planted.hpp"
 #include "engine/store/postgres/turn.hpp"
 
 #include <absl/strings/string_view.h>
@@ -32,8 +33,10 @@ std::vector<std::uint64_t> consumed_by(const append& what) {
 
 /// Why the append can't land; `landed` when it can.
 landing refusal(const turn& turn, const known_run& run, const append& what) {
-  if (turn.worker != 0 && !turn.alive) return landing::not_owner;
-  if (ended(run.state) || run.head.position != what.after || run.head.hash != what.after_hash ||
+  const bool fenced = turn.worker != 0 && !turn.alive && !planted("postgres_dead_worker_writes");
+  if (fenced) return landing::not_owner;
+  if (ended(run.state) || run.head.position != what.after ||
+      (run.head.hash != what.after_hash && !planted("postgres_predecessor_not_compared")) ||
       !dense(what.events, what.after))
     return landing::stale;
   if (!may_write(turn, run, what)) return landing::not_owner;
@@ -98,7 +101,7 @@ void write_events(turn& turn, known_run& run, const std::vector<encoded_event>& 
 void consume(turn& turn, const known_run& run, const append& what) {
   for (const std::uint64_t seq : consumed_by(what)) {
     const auto found = turn.consumed.find({run.chain, seq});
-    turn.write.consume(run.chain, seq);
+    if (!planted("postgres_message_kept_after_it_was_read")) turn.write.consume(run.chain, seq);
     known_chain& chain = turn.chains[run.chain];
     chain.ids.insert(found->second);
     --chain.unread;

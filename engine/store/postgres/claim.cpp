@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/event/encode.hpp"
 #include "engine/event/flags.hpp"
+#include "engine/planted.hpp"
 #include "engine/store/postgres/claim_statements.hpp"
 #include "engine/store/postgres/load_statements.hpp"
 #include "engine/store/postgres/prospect.hpp"
@@ -120,9 +121,10 @@ class claimer {
     }
     params given = filter(new_wanted_ + 1);
     given.add(queue).add(priority).add(since).add(run);
-    ask(marks_sql, std::move(given), [this](rows& row) {
-      while (row.next()) choose_mark(row);
-    });
+    ask(planted("postgres_claims_without_a_lock") ? marks_unlocked_sql : marks_sql,
+        std::move(given), [this](rows& row) {
+          while (row.next()) choose_mark(row);
+        });
   }
 
   void ask_for_requests() {

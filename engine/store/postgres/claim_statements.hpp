@@ -53,12 +53,16 @@ inline constexpr const char* own_timers_sql =
 inline constexpr const char* timers_sql = "SELECT r.run " FERMATA_TIMERS(
     "$11",
     "$12") " ORDER BY t.due, t.run, t.operation LIMIT $10 FOR NO KEY UPDATE OF r SKIP LOCKED";
+#define FERMATA_LOOK_AT_MARKS(lock)                                                               \
+  "SELECT f.run, f.queue, f.priority, f.since FROM "                                              \
+  "unnest($11::int8[], $12::int8[], $13::int8[], $14::uuid[]) AS l(queue, priority, since, run) " \
+  "CROSS JOIN LATERAL (SELECT r.run, m.queue, m.priority, m.since " FERMATA_MARKS(                \
+      "l") "  ORDER BY m.since, m.run LIMIT $10 " lock                                            \
+           ") f "                                                                                 \
+           "ORDER BY f.priority, f.since, f.run LIMIT $10"
 inline constexpr const char* marks_sql =
-    "SELECT f.run, f.queue, f.priority, f.since FROM "
-    "unnest($11::int8[], $12::int8[], $13::int8[], $14::uuid[]) AS l(queue, priority, since, run) "
-    "CROSS JOIN LATERAL (SELECT r.run, m.queue, m.priority, m.since " FERMATA_MARKS("l")
-    "  ORDER BY m.since, m.run LIMIT $10 FOR NO KEY UPDATE OF r SKIP LOCKED) f "
-    "ORDER BY f.priority, f.since, f.run LIMIT $10";
+    FERMATA_LOOK_AT_MARKS("FOR NO KEY UPDATE OF r SKIP LOCKED");
+inline constexpr const char* marks_unlocked_sql = FERMATA_LOOK_AT_MARKS("");  // a planted bug
 inline constexpr const char* requests_sql =
     "SELECT " FERMATA_REQUEST_COLUMNS
     " FROM unnest($11::text[], $12::int8[], $13::int8[], $14::uuid[], $15::int8[]) "

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/limits.hpp"
+#include "engine/planted.hpp"
 #include "engine/ports/make_id.hpp"
 #include "engine/store/postgres/journal_parts.hpp"
 #include "engine/store/postgres/postgres_store.hpp"
@@ -73,7 +74,8 @@ stored_worker read_worker(const journal_parts& parts, const rows& row) {
   worker.started = row.integer(7);
   worker.last_seen = row.integer(8);
   const time_us lease = row.integer(9);
-  const time_us now = row.integer(13);
+  const time_us now =
+      planted("postgres_lease_by_own_clock") ? parts.at.time->wall_now() : row.integer(13);
   // As this host counts; never 0, which says that it has none.
   if (lease != 0)
     worker.lease_until = std::max<std::int64_t>(1, parts.at.clock.boot_now() + lease - now);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "engine/planted.hpp"
 #include "engine/store/sqlite/errors.hpp"
 #include "engine/store/sqlite/rows.hpp"
 #include "engine/store/sqlite/turn.hpp"
@@ -57,7 +58,8 @@ bool dense(const std::vector<encoded_event>& events, position_t after) {
 
 bool may_write(const attempt& at) {
   if (at.what.by_operator) return at.what.epoch > at.head.epoch;
-  return at.turn.worker != 0 && at.head.owner == at.turn.worker && at.head.epoch == at.what.epoch;
+  return at.turn.worker != 0 && at.head.owner == at.turn.worker &&
+         (at.head.epoch == at.what.epoch || planted("sqlite_epoch_not_compared"));
 }
 
 bool inbox_holds_more_than(connection& db, const chain_id& chain, std::size_t count) {
@@ -70,8 +72,12 @@ bool inbox_holds_more_than(connection& db, const chain_id& chain, std::size_t co
 /// Why the append can't land; `landed` when it can.
 landing refusal(const attempt& at) {
   append& what = at.what;
-  if (at.turn.worker != 0 && !alive(at.turn)) return landing::not_owner;
-  if (at.head.ended || at.head.position != what.after || at.head.hash != what.after_hash ||
+  const bool fenced =
+      at.turn.worker != 0 && !alive(at.turn) && !planted("sqlite_dead_worker_writes");
+  if (fenced) return landing::not_owner;
+  const bool follows =
+      at.head.hash == what.after_hash || planted("sqlite_predecessor_not_compared");
+  if (at.head.ended || at.head.position != what.after || !follows ||
       !dense(what.events, what.after))
     return landing::stale;
   if (!may_write(at)) return landing::not_owner;
@@ -122,12 +128,14 @@ void write_events(const attempt& at) {
 
 void consume(const attempt& at) {
   for (const std::uint64_t seq : at.what.consumed) {
-    at.turn.db
-        .sql(
-            "INSERT OR IGNORE INTO ledger(chain, id) "
-            "SELECT chain, id FROM inbox WHERE chain = ?1 AND seq = ?2")
-        .with(at.head.chain, seq)
-        .run();
+    if (!planted("sqlite_ledger_not_written"))
+      at.turn.db
+          .sql(
+              "INSERT OR IGNORE INTO ledger(chain, id) "
+              "SELECT chain, id FROM inbox WHERE chain = ?1 AND seq = ?2")
+          .with(at.head.chain, seq)
+          .run();
+    if (planted("sqlite_message_kept_after_it_was_read")) continue;
     at.turn.db.sql("DELETE FROM inbox WHERE chain = ?1 AND seq = ?2")
         .with(at.head.chain, seq)
         .run();
@@ -220,7 +228,8 @@ void end_run(const attempt& at) {
 }
 
 bool park(const attempt& at) {
-  if (inbox_holds_more_than(at.turn.db, at.head.chain, 0)) {
+  const bool unread = inbox_holds_more_than(at.turn.db, at.head.chain, 0);
+  if (unread && !planted("sqlite_parks_with_unread_messages")) {
     mark_ready(at.turn, at.row);
     return false;
   }

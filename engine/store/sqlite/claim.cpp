@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/event/encode.hpp"
 #include "engine/event/flags.hpp"
+#include "engine/planted.hpp"
 #include "engine/store/projection.hpp"
 #include "engine/store/sqlite/rows.hpp"
 #include "engine/store/sqlite/turn.hpp"
@@ -184,7 +185,9 @@ class claimer {
     const bool mine = one.owner == turn_.worker;
     unmark(turn_, one.row);
     if (!mine) {
-      db_.sql("UPDATE runs SET owner = ?2, epoch = epoch + 1, updated = ?3 WHERE id = ?1")
+      db_.sql(planted("sqlite_epoch_stays_at_a_claim")
+                  ? "UPDATE runs SET owner = ?2, updated = ?3 WHERE id = ?1"
+                  : "UPDATE runs SET owner = ?2, epoch = epoch + 1, updated = ?3 WHERE id = ?1")
           .with(one.row, turn_.worker, turn_.now)
           .run();
       if (run_head* head = turn_.heads.find(db_, one.row); head->owner != turn_.worker) {
@@ -282,6 +285,8 @@ class claimer {
       turn_.handed.add(taken.run.row, taken.due.back().operation, taken.run.epoch,
                        taken.due.back().due);
     }
+    if (planted("sqlite_timer_gone_when_handed_out"))
+      apply_changes(turn_, taken.run.row, space_, {.all_timers_removed = true});
     if (!taken.fresh) read_tasks(taken);
     set_lease(turn_);
     result_.claimed.push_back(std::move(taken));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/store/sqlite/connection.hpp"
 
+#include "engine/planted.hpp"
 #include "engine/store/sqlite/errors.hpp"
 
 #include <fmt/format.h>
@@ -65,6 +66,7 @@ void connection::set_pragmas(const connection_options& options) {
          fmt::format("{}: SQLite didn't take synchronous={}; it says {}. Is it built with a "
                      "fixed setting?",
                      path_, full ? "FULL" : "NORMAL", is));
+  if (planted("sqlite_acks_before_the_sync")) script("PRAGMA synchronous = OFF");
   if (options.read_only) script("PRAGMA query_only = ON");
 }
 

@@ -2,6 +2,7 @@
 #include "engine/store/sqlite/journal_file.hpp"
 
 #include "engine/limits.hpp"
+#include "engine/planted.hpp"
 #include "engine/store/host/process.hpp"
 #include "engine/store/sqlite/rows.hpp"
 #include "engine/store/sqlite/schema.hpp"
@@ -48,7 +49,7 @@ void journal_file::begin(guards guarded_by) {
     use last = db_->sql(end_without);
     if (in_transaction(*db_)) last.run();
   }
-  db_->fire_triggers(guarded_by == guards::on);
+  db_->fire_triggers(guarded_by == guards::on && !planted("sqlite_guards_off"));
   db_->sql("BEGIN IMMEDIATE").run();
   // Once we have committed nobody could tell: a foreign commit is told of together with ours.
   begun_ = log_of(db_->handle());
@@ -83,7 +84,10 @@ void journal_file::refuse_newer_schema() {
 
 void journal_file::end(turn& turn) {
   failpoint("sqlite.in_transaction");
-  db_->sql("COMMIT").run();
+  if (planted("sqlite_failed_commit_is_a_success"))
+    sqlite3_exec(db_->handle(), "COMMIT", nullptr, nullptr, nullptr);
+  else
+    db_->sql("COMMIT").run();
   failpoint("sqlite.committed");
   wake.committed(begun_, db_->handle());
   db_->names.committed();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/limits.hpp"
+#include "engine/planted.hpp"
 #include "engine/store/sqlite/rows.hpp"
 #include "engine/store/sqlite/turn.hpp"
 #include "engine/utf8.hpp"
@@ -102,7 +103,7 @@ message_result put_message(turn& turn, const message& what, bound inbox_bound) {
     result.how = outcome::full;
   } else {
     insert_message(turn, what);
-    if (open) mark_ready(turn, target.row);
+    if (open && !planted("sqlite_message_wakes_nobody")) mark_ready(turn, target.row);
     result.how = outcome::accepted;
   }
   return result;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "engine/planted.hpp"
 #include "engine/ports/make_id.hpp"
 #include "engine/store/sqlite/journal_file.hpp"
 #include "engine/store/host/process.hpp"
@@ -89,8 +90,10 @@ const char* cause_of_death(sqlite::journal_file& file, const worker_row& worker,
   if (worker.dead) return "marked dead";
   if (!worker.boot_id.empty() && worker.boot_id != this_boot) return "before the last boot";
   if (file.slots.abandoned(worker.slot)) return "its lock is free";
-  if (worker.lease_until != 0 && worker.lease_until < file.time->boot_now_us() &&
-      file.suspends.leases_count(*file.time))
+  const std::int64_t now =
+      planted("sqlite_lease_by_the_wall_clock") ? file.time->wall_now() : file.time->boot_now_us();
+  const bool over = worker.lease_until < now || planted("sqlite_rescues_the_living");
+  if (worker.lease_until != 0 && over && file.suspends.leases_count(*file.time))
     return "its lease ended";
   return nullptr;
 }

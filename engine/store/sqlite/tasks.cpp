@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "engine/planted.hpp"
 #include "engine/store/tasks.hpp"
 
 #include "engine/store/sqlite/rows.hpp"
@@ -209,7 +210,9 @@ finish_result finish_task(turn& turn, const task_finish& what) {
     run = row.integer(0);
     owner = row.integer(1);
   }
-  if (turn.worker != 0 && (owner != turn.worker || !alive(turn))) return finish_result::gone;
+  const bool holds =
+      (owner == turn.worker && alive(turn)) || planted("sqlite_late_outcome_accepted");
+  if (turn.worker != 0 && !holds) return finish_result::gone;
   remove_task(turn, run, what.task.operation);
   put_message(turn, what.outcome, bound::ignored);
   return finish_result::accepted;

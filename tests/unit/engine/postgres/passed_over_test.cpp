@@ -15,7 +15,7 @@ TEST_CASE("a claim takes no run that another transaction holds: it may be claime
   REQUIRE(at.journal->release(first.row, {run}).ok());
   connection other(server_address());
   other.execute(
-      "SET idle_in_transaction_session_timeout = '2s'");  // who waits for it would do so for ever
+      "SET idle_in_transaction_session_timeout = '5s'");  // who waits for it would do so for ever
   other.execute("BEGIN");
   other.execute("SELECT 1 FROM " + at.made.schema + ".runs FOR NO KEY UPDATE");
 

@@ -281,6 +281,7 @@ absl::Status checker::check_open(const run_row& row) {
     }
   }
   if (absl::Status status = check_inbox(row); !status.ok()) return status;
+  if (planted("verify_overlooks_orphans")) return absl::OkStatus();
   return orphans_.look(row, report_of(row.run));
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/store/projection.hpp"
 
+#include "engine/planted.hpp"
 #include "engine/utf8.hpp"
 
 #include <algorithm>
@@ -100,6 +101,7 @@ void fold_changes(const run_id& run, const event& what, run_changes& changes) {
     case event_kind::timer_set:
       return set_timer(changes, timer_of(run, what));
     case event_kind::timer_fired:
+      if (planted("fired_timer_stays")) return;
       return remove_timer(changes, what.operation);
     case event_kind::cancel_requested:
       return remove_timer(changes, what.details.cancel_request().target());

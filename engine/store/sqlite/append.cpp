@@ -40,7 +40,7 @@ bool locate(attempt& at) {
 /// An ambiguous commit, sent again: its very bytes are there.
 bool already_there(const attempt& at) {
   const append& what = at.what;
-  if (what.body || what.events.empty()) return false;
+  if (what.body || what.events.empty() || planted("sqlite_resent_append_is_refused")) return false;
   if (what.after + what.events.size() > at.head.position) return false;
   use rows = at.turn.db.sql(
       "SELECT position, chain FROM events WHERE run = ?1 AND position > ?2 ORDER BY position");
@@ -77,8 +77,8 @@ landing refusal(const attempt& at) {
   if (fenced) return landing::not_owner;
   const bool follows =
       at.head.hash == what.after_hash || planted("sqlite_predecessor_not_compared");
-  if (at.head.ended || at.head.position != what.after || !follows ||
-      !dense(what.events, what.after))
+  const bool over = at.head.ended && !planted("sqlite_ended_run_goes_on");
+  if (over || at.head.position != what.after || !follows || !dense(what.events, what.after))
     return landing::stale;
   if (!may_write(at)) return landing::not_owner;
 
@@ -263,7 +263,8 @@ void write(const attempt& at, append_result& result) {
   write_tasks(at.turn, at.row, at.head.space, what);
   if (what.then == then::end) end_run(at);
 
-  for (const start_request& child : what.children) insert_child(at.turn, child);
+  for (const start_request& child : what.children)
+    if (!planted("sqlite_child_not_requested")) insert_child(at.turn, child);
   if (what.then == then::end) result.left_children = what.may_have_children && list_for_closing(at);
   send(at, result);
   if (!what.logs.empty()) keep_logs(at.turn.db, at.row, what.logs);

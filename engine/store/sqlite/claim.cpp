@@ -77,7 +77,8 @@ class claimer {
     if (row.integer(9) > format_level) return false;  // a newer version's: left alone
     if (ended(static_cast<run_state>(row.integer(5)))) return false;
     const auto attention = static_cast<engine::attention>(row.integer(6));
-    if (attention != attention::none && attention != attention::blocked) return false;
+    const bool waits = attention != attention::none && attention != attention::blocked;
+    if (waits && !planted("sqlite_quarantined_run_is_claimed")) return false;
     if (attention == attention::blocked && is_among(what_.build, row.text(7))) return false;
     if (skipped_.contains(row.id<run_id>(1))) return false;
     if (row.integer(2) == turn_.worker) return true;

@@ -84,6 +84,7 @@ void journal_file::refuse_newer_schema() {
 
 void journal_file::end(turn& turn) {
   failpoint("sqlite.in_transaction");
+  if (planted("sqlite_answers_before_the_commit")) return;
   if (planted("sqlite_failed_commit_is_a_success"))
     sqlite3_exec(db_->handle(), "COMMIT", nullptr, nullptr, nullptr);
   else

@@ -15,6 +15,7 @@
 #include <map>
 #include <optional>
 #include <stdexcept>
+#include <utility>
 
 // The messages are described in the PostgreSQL documentation, 55.7.
 namespace fermata::postgres_tests {
@@ -155,7 +156,8 @@ struct wire::conversation {
   }
 };
 
-wire::wire(int server_port) : server_port_(server_port) {
+wire::wire(int server_port, std::function<void()> before_each)
+    : server_port_(server_port), before_each_(std::move(before_each)) {
   listening_ = new_socket();
   sockaddr_in at = here(0);
   socklen_t size = sizeof at;
@@ -222,6 +224,7 @@ void wire::carry(int client) {
     if (wanted[0].revents != 0) {
       if (!read_some(on.client, on.said)) return;
       while (const auto question = on.next_round_trip()) {
+        if (before_each_) before_each_();
         if (is_due(on)) return break_now(on, *question);
         if (!write_all(on.server, *question)) return;
       }

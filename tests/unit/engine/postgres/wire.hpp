@@ -24,7 +24,8 @@ class wire {
     order,     // the client's end breaks first, and the server does it a little later
   };
 
-  explicit wire(int server_port);
+  /// `before_each` is called before a round trip is sent, and may take its time.
+  explicit wire(int server_port, std::function<void()> before_each = {});
   ~wire();
   wire(const wire&) = delete;
   wire& operator=(const wire&) = delete;
@@ -52,6 +53,7 @@ class wire {
 
   // Set once.
   int server_port_;
+  std::function<void()> before_each_;
   int listening_ = -1;
   int port_ = 0;
 

@@ -86,6 +86,13 @@ attack "$((rounds * 500)) power cuts" "$bin/power_cut" --rounds "$((rounds * 500
 attack "$((rounds * 50)) power cuts of a disk that lies" "$bin/power_cut" --rounds "$((rounds * 50))" --lies 1
 attack "$((rounds * 100)) n-th errors" "$bin/nth_error" --rounds "$((rounds * 100))"
 attack "planted bugs" python3 tests/attack/planted/run.py "$bin" --all --parallel 1
+for store in sqlite postgres; do
+  attack "power cuts of the stack: $store" \
+    python3 tests/e2e/attack/image.py "$bin" --store $store --rounds "$((rounds / 10))"
+done
+attack "all interleavings on SQLite" env FERMATA_SECONDS=0 "$bin/attack_interleavings_sqlite"
+attack "all interleavings on Postgres" env FERMATA_SECONDS=0 FERMATA_POSTGRES_FOLDER=memory \
+  scripts/with_postgres.sh "$bin/attack_interleavings_postgres"
 attack "the main job" scripts/demo.sh --bin "$bin" --kills 40
 printf '\n'
 printf '%s\n' "${summary[@]}"

@@ -148,13 +148,13 @@ def a_full_disk_loses_nothing_that_was_acknowledged(at):
     count = at.asked.runs // 5
     feeding = fleet.feed(0, count)
     fleet.until(lambda: events(at) > 50, "work is done")
-    # Work that needs new pages lies there when the workers go on, with more of them than tables have to
-    # spare.
+    # Work that needs new pages is what the workers do first when they go on, with more of them than tables
+    # have to spare.
     for worker in fleet.workers:
         worker.send_signal(signal.SIGSTOP)
     told = {}
     for number in range(8):
-        fleet("start", "steps", big(), "--unchecked", "--key", f"waits-{number}")
+        fleet("start", "steps", big(), "--unchecked", "--key", f"waits-{number}", "--priority", "9")
         told[f"waits-{number}"] = True
     ballast = pathlib.Path(at.mount) / "ballast"
     fill(ballast)

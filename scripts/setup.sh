@@ -10,6 +10,7 @@ packages=(
   libsqlite3-dev sqlite3 libpq-dev postgresql-15 pgbouncer libprotobuf-dev protobuf-compiler
   libabsl-dev libfmt-dev doctest-dev libcli11-dev libvalijson-dev libzstd-dev libssl-dev
   python3 python3-protobuf python3-zstandard
+  faketime nftables iproute2
 )
 
 missing=()

@@ -90,6 +90,8 @@ for store in sqlite postgres; do
   attack "power cuts of the stack: $store" \
     python3 tests/e2e/attack/image.py "$bin" --store $store --rounds "$((rounds / 10))"
 done
+attack "workers' clocks" python3 tests/e2e/attack/clocks.py "$bin" --runs 1000 --jumps 50
+attack "a bad network" python3 tests/e2e/attack/network.py "$bin" --runs 1000 --rounds 24 --hold 20
 attack "all interleavings on SQLite" env FERMATA_SECONDS=0 "$bin/attack_interleavings_sqlite"
 attack "all interleavings on Postgres" env FERMATA_SECONDS=0 FERMATA_POSTGRES_FOLDER=memory \
   scripts/with_postgres.sh "$bin/attack_interleavings_postgres"

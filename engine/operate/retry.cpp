@@ -228,6 +228,15 @@ absl::Status check_retry(const store& where, const run_row& row) {
     return not_allowed(row.run, fmt::format("was continued as run {}, which is {}; see that one",
                                             current->run.text(), text_of(current->state)));
   }
+  if (row.key.empty()) return absl::OkStatus();
+  const auto named = where.find_key(row.space, row.workflow, row.key);
+  if (!named.ok()) return named.status();
+  if (!named->empty() && named->front().chain != row.chain) {
+    return not_allowed(
+        row.run, fmt::format("lost its key '{}' to run {}, which was started with it "
+                             "since and is {}; see that one",
+                             row.key, named->front().run.text(), text_of(named->front().state)));
+  }
   return absl::OkStatus();
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/store/start_groups.hpp"
 
+#include "engine/store/status.hpp"
+
 #include <algorithm>
 #include <iterator>
 #include <map>
@@ -72,6 +74,12 @@ std::vector<start_result> start_all(const std::vector<start_item>& all, const st
 
 bool other_input(std::uint64_t bound_type, std::string_view bound_digest, const start_item& item) {
   return bound_type == item.request.input.type && bound_digest != item.input_digest;
+}
+
+absl::Status key_is_taken(const start_request& copy, const chain_id& by) {
+  return coded(absl::StatusCode::kFailedPrecondition, "FER-2104",
+               "run " + copy.run.text() + ": its key '" + copy.key + "' names chain " + by.text() +
+                   " by now, and one key names one");
 }
 
 }  // namespace fermata::engine

@@ -3,6 +3,8 @@
 
 #include "engine/store/batch.hpp"
 
+#include <absl/status/status.h>
+
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -25,5 +27,8 @@ std::vector<start_result> start_all(const std::vector<start_item>& all, const st
 
 /// Is the key bound with another input? Inputs of different types aren't compared.
 bool other_input(std::uint64_t bound_type, std::string_view bound_digest, const start_item& item);
+
+/// Why a copy isn't begun: another chain has its key by now.
+absl::Status key_is_taken(const start_request& copy, const chain_id& by);
 
 }  // namespace fermata::engine

@@ -427,6 +427,27 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("a copy whose key names another chain by now isn't begun") {
+  scene scene;
+  const start_request first = keyed(scene);
+  writer run(scene, scene.begin(scene.join(), first));
+  CHECK(run.end(event_kind::run_failed) == landing::landed);
+  const start_request again = keyed(scene);
+  CHECK(scene.start(scene.item(again, on_duplicate::restart_if_ended)).how ==
+        start_result::outcome::started);
+
+  start_request copy = keyed(scene);
+  copy.chain = first.chain;
+  copy.previous_run = first.run;
+  run_changes changes;
+  changes.state = run_state::running;
+  CHECK(scene.journal->begin_copy(copy, {scene.first_event(copy)}, changes).code() ==
+        absl::StatusCode::kFailedPrecondition);
+
+  CHECK_FALSE(scene.journal->find_run(copy.run).ok());
+  CHECK(scene.journal->find_key("default", "pay", "order-42")->at(0).run == again.run);
+}
+
 TEST_CASE("at most one run of a chain is open") {
   scene scene;
   const start_request first = scene.request();

@@ -2,6 +2,7 @@
 #include "engine/store/memory/memory_store.hpp"
 #include "engine/store/memory/world.hpp"
 #include "engine/store/projection.hpp"
+#include "engine/store/start_groups.hpp"
 #include "engine/store/status.hpp"
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 namespace fermata::engine {
 namespace {
 
+using memory::key_name;
 using memory::run_record;
 using memory::tables;
 using memory::writing;
@@ -90,6 +92,9 @@ absl::Status memory_store::begin_copy(const start_request& request,
                  "run " + request.run.text() + ": its chain " + request.chain.text() +
                      " has an open run; only one may be open");
   }
+  const auto key = data.keys.find(key_name{request.space, request.workflow, request.key});
+  if (!request.key.empty() && key != data.keys.end() && key->second.chain != request.chain)
+    return key_is_taken(request, key->second.chain);
   run_record& run = insert_whole(data, request, events, changes);
   if (!ended(run.row.state)) data.mark_ready(run, writing.now());
   return absl::OkStatus();

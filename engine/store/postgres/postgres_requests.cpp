@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/store/postgres/journal_parts.hpp"
 #include "engine/store/postgres/postgres_store.hpp"
+#include "engine/store/start_groups.hpp"
 #include "engine/store/status.hpp"
 
 #include <fmt/format.h>
@@ -170,7 +171,8 @@ absl::Status postgres_store::begin_copy(const start_request& request,
       in.run("SELECT 1 FROM fermata.runs WHERE run = $1 OR run = $2 ORDER BY run FOR UPDATE",
              params(chain, request.previous_run));
       batch touched;
-      touched.starts.emplace_back().request.run = request.run;
+      touched.starts.emplace_back().request = request;
+      touched.starts.back().request.chain = chain;
       touched.messages.emplace_back().to = chain;
       load(*last, touched);
       if (const auto there = last->ids.find(request.run);
@@ -181,6 +183,9 @@ absl::Status postgres_store::begin_copy(const start_request& request,
         return coded(absl::StatusCode::kFailedPrecondition, "FER-2104",
                      fmt::format("run {}: its chain {} has an open run; only one may be open",
                                  request.run.text(), chain.text()));
+      // Its row is locked: who starts with it waits, and finds the open run.
+      for (const auto& [name, key] : last->keys)
+        if (key.bound && key.chain != chain) return key_is_taken(request, key.chain);
       postgres::known_run& run = insert_whole(*last, request, events, changes);
       if (!ended(run.state)) mark_ready(*last, run);
       last->write.send(in, last->now);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/store/sqlite/journal_file.hpp"
 #include "engine/store/sqlite/rows.hpp"
+#include "engine/store/start_groups.hpp"
 #include "engine/store/status.hpp"
 
 #include <fmt/format.h>
@@ -24,6 +25,14 @@ absl::Status no_events(const run_id& run) {
 bool begun(connection& db, const run_id& run) {
   use row = db.sql("SELECT 1 FROM runs WHERE run = ?1");
   return row.with(run).next();
+}
+
+/// Empty: it has no key, or nobody has it.
+chain_id chain_of_key(connection& db, const start_request& request) {
+  if (request.key.empty()) return {};
+  use row = db.sql("SELECT chain FROM keys WHERE space = ?1 AND workflow = ?2 AND key = ?3");
+  row.with(db.spaces.id_of(request.space), db.names.id_of(request.workflow), request.key);
+  return row.next() ? row.id<chain_id>(0) : chain_id{};
 }
 
 /// Parents whose children are all told leave the list.
@@ -133,6 +142,8 @@ absl::Status sqlite_store::begin_copy(const start_request& request,
                      fmt::format("run {}: its chain {} has an open run; only one may be open",
                                  request.run.text(), chain.text()));
       }
+      if (const chain_id other = chain_of_key(turn.db, request); !other.empty() && other != chain)
+        return key_is_taken(request, other);
       const std::int64_t row = insert_whole(turn, request, events, changes);
       if (!changes.state || !ended(*changes.state)) mark_ready(turn, row);
       return absl::OkStatus();

@@ -138,6 +138,25 @@ TEST_CASE("a retried run can fail and be retried again, but only the last of its
   CHECK(b.findings().empty());
 }
 
+TEST_CASE("a run whose key was started with again isn't retried: one key, one run") {
+  bench b;
+  start_request keyed = b.request();
+  keyed.key = "order-42";
+  const run_id run = b.begin(keyed);
+  b.write(run, {step_failed("1", "ship", down), failed(down)}, then::end);
+  start_request again = b.request();
+  again.key = "order-42";
+  batch restart;
+  restart.starts.push_back({.request = again, .on_duplicate = on_duplicate::restart_if_ended});
+  REQUIRE(b.store->commit(std::move(restart)).ok());
+
+  const absl::Status refused = retry(*b.store, run, ada, false).status();
+
+  CHECK(code_of(refused) == "FER-1308");
+  CHECK(refused.message().find(again.run.text()) != std::string_view::npos);
+  CHECK(b.findings().empty());
+}
+
 TEST_CASE("a run that has compensated is only started over, under new keys") {
   bench b;
   const run_id run = b.begin();

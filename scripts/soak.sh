@@ -95,6 +95,7 @@ attack "a bad network" python3 tests/e2e/attack/network.py "$bin" --runs 1000 --
 attack "all interleavings on SQLite" env FERMATA_SECONDS=0 "$bin/attack_interleavings_sqlite"
 attack "all interleavings on Postgres" env FERMATA_SECONDS=0 FERMATA_POSTGRES_FOLDER=memory \
   scripts/with_postgres.sh "$bin/attack_interleavings_postgres"
+attack "the protocol, formally" python3 tests/attack/model/run.py --long
 attack "the main job" scripts/demo.sh --bin "$bin" --kills 40
 printf '\n'
 printf '%s\n' "${summary[@]}"

@@ -69,6 +69,8 @@ run_loop::active& run_loop::place_for(const engine::run_row& row) {
   if (!std::exchange(place->owned, true)) ++owned_;
   journal_.has_here(row.chain);
   touch(*place);
+  // It may have been let go before: to give it back now would take it from whom it has just been given to.
+  std::erase(let_go_, row.run);
   return *place;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Frames of parked runs are a cache with a bound: the least used leave memory first. And what becomes
 // of attempts that the loop couldn't begin.
+#include "engine/operate/operate.hpp"
 #include "engine/ports/make_id.hpp"
 #include "engine/ports/simulated.hpp"
 #include "engine/store/memory/memory_store.hpp"
@@ -514,4 +515,29 @@ TEST_CASE("what a claim whose answer was lost had for a run that is here reaches
   for (int i = 0; i < 3; ++i) b.turn();
 
   CHECK(run.describe().state == run_state::completed);
+}
+
+TEST_CASE("a run that was let go, and claimed again at once, isn't given back") {
+  bench b(100);
+  const auto run = b.client.start(call_twice, 4, {.key = "taken"});
+  for (int i = 0; i < 3; ++i) b.turn();
+  const auto row = [&] { return b.store->find_key("default", "call_twice", "taken")->front(); };
+  // Somebody takes it while its step is executed, so that what the step came to is refused.
+  engine::worker_row dead;
+  dead.row = 77;
+  REQUIRE(
+      engine::journal_blame(*b.store, row().run, dead, {{.operation = "1", .step = "twice"}}).ok());
+  b.run_tasks(1);
+  for (int i = 0; i < 3; ++i) b.turn();
+  const auto claimed = row();
+  REQUIRE(claimed.owner != 0);
+  REQUIRE(b.said.find("another owner has gone on") != std::string::npos);
+
+  b.pass(std::chrono::milliseconds(300));  // what it lets go it gives back then
+  b.turn();
+
+  CHECK(row().owner == claimed.owner);
+  CHECK(row().epoch == claimed.epoch);
+  b.work();
+  CHECK(run.result() == 8);
 }

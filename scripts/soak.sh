@@ -96,6 +96,7 @@ attack "all interleavings on SQLite" env FERMATA_SECONDS=0 "$bin/attack_interlea
 attack "all interleavings on Postgres" env FERMATA_SECONDS=0 FERMATA_POSTGRES_FOLDER=memory \
   scripts/with_postgres.sh "$bin/attack_interleavings_postgres"
 attack "the protocol, formally" python3 tests/attack/model/run.py --long
+attack "fuzzers" scripts/fuzz.sh --seconds "$seconds"
 attack "the main job" scripts/demo.sh --bin "$bin" --kills 40
 printf '\n'
 printf '%s\n' "${summary[@]}"

@@ -354,9 +354,10 @@ absl::Status postgres_store::leave(std::int64_t worker) {
     const bool known = parts.at.write([&](transaction& in) {
       slot.reset();
       given.clear();
-      rows row = in.run(
-          "SELECT slot, NOT dead AND NOT gone FROM fermata.workers WHERE id = $1 FOR NO KEY UPDATE",
-          params(worker));
+      // As a rescuer it waits for appends of this worker under way: none lands when others have its runs.
+      rows row =
+          in.run("SELECT slot, NOT dead AND NOT gone FROM fermata.workers WHERE id = $1 FOR UPDATE",
+                 params(worker));
       if (!row.next()) return false;
       if (row.integer(1) == 0) return true;
       slot = static_cast<int>(row.integer(0));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/dispatch/writer.hpp"
 
+#include "engine/dispatch/deeds.hpp"
 #include "engine/failpoint.hpp"
 #include "engine/limits.hpp"
 #include "engine/planted.hpp"
@@ -32,6 +33,17 @@ std::vector<T> share(std::vector<T>& all, std::size_t& at, std::size_t count) {
   at += count;
   return {std::make_move_iterator(first),
           std::make_move_iterator(first + static_cast<std::ptrdiff_t>(count))};
+}
+
+absl::StatusOr<batch_result> pass_failpoints_and_commit(store& where, batch& what) {
+  const deeds does(what);
+  does.before();
+  if (failpoint("writer.before_commit"))
+    return coded(absl::StatusCode::kUnavailable, "FER-2102", "a failpoint keeps this commit away");
+  absl::StatusOr<batch_result> answer = where.commit(std::move(what));
+  failpoint("writer.after_commit");
+  does.after();
+  return answer;
 }
 
 absl::Status overloaded(std::size_t waiting) {
@@ -226,9 +238,7 @@ void writer::write(std::vector<ticket*>& group) {
     append_all(together.finish, t->what.finish);
     if (t->what.claim) together.claim = std::move(t->what.claim);
   }
-  failpoint("writer.before_commit");
-  answer all = store_->commit(std::move(together));
-  failpoint("writer.after_commit");
+  answer all = pass_failpoints_and_commit(*store_, together);
   std::size_t append = 0, start = 0, message = 0, finish = 0;
   counts answered{};
   for (std::size_t i = 0; i < group.size(); ++i) {

@@ -88,7 +88,8 @@ _CALLS = [
     (r"\brandom_device\b", _PORTS, _PORT_PLACES),
     (r"\bthis_thread::sleep_(?:for|until)\b|\bsleep_for\b", _PORTS, _PORT_PLACES),
     (r"\bstd::s?rand\b", _PORTS, _PORT_PLACES),
-    (r"(?<![\w>])::u?sleep\b|(?<![\w:.>])(?:usleep|nanosleep)\b", _PORTS, _PORT_PLACES),
+    (r"(?<![\w>])::u?sleep\b|(?<![\w:.>])(?:usleep|nanosleep)\b", _PORTS,
+     (*_PORT_PLACES, "engine/failpoint.cpp")),
     (r"\bstd::w?regex\b", "a hand-written parser: it is faster and bounded", ()),
     (r"\bstd::endl\b", r"'\n'", ()),
 ]

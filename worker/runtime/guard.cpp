@@ -114,8 +114,10 @@ void session::renew() {
   const std::int64_t boot = store_.boot_now();
   if (!promoted && owns && renewed_ != 0 && boot - renewed_ < engine::limits::renew_ms * 1000)
     return;
+  if (engine::failpoint("renew.before")) return;  // as if it was late
   const absl::Status done =
       store_.renew(me_.row, owns ? boot + engine::limits::lease_ms * 1000 : 0);
+  engine::failpoint("renew.after");
   if (absl::IsNotFound(done)) {
     log(level::error,
         store_.lineage() != lineage_  // also since we asked
@@ -179,6 +181,7 @@ void session::look_for_the_dead() {
   const auto care = store_.needs_care(me_.row);
   if (!care.ok()) return complain(care.status());
   if (care->dead) {
+    engine::failpoint("rescue.found");
     auto dead = store_.rescue(me_.row);
     if (!dead.ok()) return complain(dead.status());
     for (const engine::worker_row& d : *dead)
@@ -205,10 +208,11 @@ bool session::settle_death(const engine::worker_row& dead) {
     if (!done.ok()) complain(done);
     if (passes(done)) return false;
   }
-  engine::failpoint("rescue.blamed");
+  if (engine::failpoint("rescue.blamed")) return false;
   // Before its slot is free for another worker's.
   if (box_is_its) black_box::remove(path);
   const auto runs = store_.release_dead(dead.row);
+  engine::failpoint("rescue.released");
   if (absl::IsNotFound(runs.status())) return true;  // another was faster
   if (!runs.ok()) {
     complain(runs.status());

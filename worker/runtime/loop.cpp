@@ -3,6 +3,7 @@
 #include "worker/runtime/loop.hpp"
 
 #include "engine/event/encode.hpp"
+#include "engine/failpoint.hpp"
 #include "engine/limits.hpp"
 #include "engine/operate/operate.hpp"
 #include "engine/store/projection.hpp"
@@ -318,7 +319,10 @@ void run_loop::let_go(const engine::run_id& run) {
 void run_loop::give_back() {
   const std::int64_t steady = journal_.time().steady_now_us();
   if (let_go_.empty() || steady < give_back_at_) return;
-  if (const absl::Status done = store_.release(worker_, let_go_); !done.ok()) {
+  engine::failpoint("release.before");
+  const absl::Status done = store_.release(worker_, let_go_);
+  engine::failpoint("release.after");
+  if (!done.ok()) {
     give_back_at_ = steady + options_.retry_us;
     return outside_.log(level::warning, std::string(done.message()));
   }

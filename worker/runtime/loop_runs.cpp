@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs in memory: taken from the store, replayed, driven until they wait.
 #include "engine/event/encode.hpp"
+#include "engine/failpoint.hpp"
 #include "engine/limits.hpp"
 #include "engine/replay/mismatch.hpp"
 #include "engine/store/projection.hpp"
@@ -208,6 +209,8 @@ bool run_loop::load(active& run, const engine::encoded_event* first) {
     absl::StatusOr<std::vector<engine::encoded_event>> some;
     if (first != nullptr)
       some.emplace({*std::exchange(first, nullptr)});
+    else if (engine::failpoint("replay.before"))
+      some = absl::UnavailableError("a failpoint keeps its events away");
     else
       some = store_.read_events(run.row.run, history.size() + 1, page);
     if (absl::IsDataLoss(some.status())) return damaged(run, std::string(some.status().message()));

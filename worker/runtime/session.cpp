@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/runtime/session.hpp"
 
+#include "engine/failpoint.hpp"
 #include "engine/limits.hpp"
 #include "engine/ports/make_id.hpp"
 #include "src/convert.hpp"
@@ -67,6 +68,7 @@ void session::enter_store(const worker_options& options) {
   for (const served_queue& queue : options.queues) who.queues.push_back(queue.name);
   auto made = store_.register_worker(who);
   detail::raise(made.status());
+  engine::failpoint("register.after");
   me_ = std::move(*made);
   if (const std::string path = box_path(me_.slot); !path.empty()) {
     black_box::install_handlers();
@@ -152,8 +154,10 @@ bool session::run() {
   pool_.abandon_running();
   journal_.writer().drain();
   if (!dead_.load()) {
+    engine::failpoint("leave.before");
     if (auto left = store_.leave(me_.row); !left.ok())
       log(level::warning, std::string(left.message()));
+    engine::failpoint("leave.after");
     if (box_) black_box::remove(box_path(me_.slot));
   }
   return !dead_.load() || stopping_.load() != 0;

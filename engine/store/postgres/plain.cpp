@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Plain appends: an event after its predecessor, and nothing else.
+#include "engine/failpoint.hpp"
 #include "engine/store/postgres/load_statements.hpp"
 #include "engine/store/postgres/turn.hpp"
 
@@ -53,7 +54,11 @@ absl::flat_hash_set<std::size_t> append_plain(server& at, const batch& what) {
     db.send(all_new ? append_new_sql : append_sql, plain_appends(at.names, what, all));
     std::vector<rows> answers;
     try {
+      failpoint("postgres.before_plain");
       answers = db.finish();
+      if (failpoint("postgres.after_plain"))
+        fail(absl::StatusCode::kUnavailable, "FER-2105", "a failpoint lost the answer to appends",
+             failure::lost);
     } catch (const server_failure& why) {
       // One of them is there: sent before by ourselves, or another was faster.
       if (why.how == failure::again) all_new = false;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/store/postgres/schema.hpp"
 
+#include "engine/failpoint.hpp"
 #include "engine/store/postgres/migration_0001.hpp"
 #include "engine/store/postgres/partitions.hpp"
 #include "engine/store/postgres/postgres_store.hpp"
@@ -45,12 +46,15 @@ void check_version(const schema_state& found, const address& where, bool read_on
 }
 
 void make_or_migrate(connection& db, const address& where, const open_options& options) {
+  failpoint("postgres.before_migration");
   db.script("BEGIN");
   db.run(lock_sql, params(std::string_view(where.schema)));
   const schema_state found = read_schema(db);  // another may have been faster
   if (found.version < schema_version && (found.version == 0 ? options.create : options.migrate))
     migrate(db, where, found.version);
+  failpoint("postgres.in_migration");
   db.script("COMMIT");
+  failpoint("postgres.after_migration");
 }
 
 }  // namespace

@@ -64,11 +64,15 @@ std::vector<rows> transaction::commit() {
     over_ = true;
     return {};
   }
-  failpoint("postgres.before_commit");
+  if (failpoint("postgres.before_commit"))
+    fail(absl::StatusCode::kUnavailable, "FER-2105", "a failpoint keeps this commit away",
+         failure::lost);
   db_.send(commit_sql);
   commit_sent_ = true;
   std::vector<rows> answers = finish();
-  failpoint("postgres.after_commit");
+  if (failpoint("postgres.after_commit"))
+    fail(absl::StatusCode::kUnavailable, "FER-2105", "a failpoint lost the answer to a commit",
+         failure::lost);
   over_ = true;
   answers.pop_back();
   return answers;

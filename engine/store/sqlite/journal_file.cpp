@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/store/sqlite/journal_file.hpp"
 
+#include "engine/failpoint.hpp"
 #include "engine/limits.hpp"
 #include "engine/planted.hpp"
 #include "engine/store/host/process.hpp"
@@ -83,7 +84,8 @@ void journal_file::refuse_newer_schema() {
 }
 
 void journal_file::end(turn& turn) {
-  failpoint("sqlite.in_transaction");
+  if (failpoint("sqlite.in_transaction"))
+    fail(absl::StatusCode::kUnavailable, "FER-2102", "a failpoint keeps this transaction away");
   if (planted("sqlite_answers_before_the_commit")) return;
   if (planted("sqlite_failed_commit_is_a_success"))
     sqlite3_exec(db_->handle(), "COMMIT", nullptr, nullptr, nullptr);
@@ -121,10 +123,12 @@ void journal_file::roll_back() noexcept {
 /// tried again a thousand pages later; nothing that was committed depends on it.
 void journal_file::checkpoint_if_due() {
   if (wal_pages_ < checkpoint_at_) return;
+  if (failpoint("sqlite.before_checkpoint")) return;
   int in_log = 0;
   int done = 0;
   const int rc =
       sqlite3_wal_checkpoint_v2(db_->handle(), nullptr, SQLITE_CHECKPOINT_PASSIVE, &in_log, &done);
+  failpoint("sqlite.after_checkpoint");
   if (rc == SQLITE_OK && done == in_log) {
     // The next commit begins at the log's start again.
     checkpoint_at_ = checkpoint_step_;

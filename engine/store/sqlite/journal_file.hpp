@@ -41,7 +41,9 @@ class journal_file {
   auto write(std::int64_t worker, Work&& work, guards guarded_by = guards::on)
       -> decltype(work(std::declval<turn&>())) {
     const std::lock_guard guard(mutex_);
-    failpoint("sqlite.before_lock");  // no thread of this process holds the lock here
+    // No thread of this process holds the lock here.
+    if (failpoint("sqlite.before_lock"))
+      fail(absl::StatusCode::kUnavailable, "FER-2102", "a failpoint keeps the lock away");
     const sqlite_lock lock(lock_);
     if (!lock.status().ok()) throw store_failure{lock.status()};
     begin(guarded_by);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "engine/failpoint.hpp"
 #include "engine/ports/real.hpp"
 #include "engine/store/sqlite/journal_file.hpp"
 #include "engine/store/sqlite/rows.hpp"
@@ -182,12 +183,19 @@ struct opening {
                  absl::StatusCode::kFailedPrecondition);
   }
 
+  static void commit_migration(connection& db) {
+    failpoint("sqlite.in_migration");
+    db.script("COMMIT");
+    failpoint("sqlite.after_migration");
+  }
+
   void create(connection& db) const {
+    failpoint("sqlite.before_migration");
     db.script("BEGIN IMMEDIATE");
     try {
       migrate(db, 0, file.time->wall_now());
       db.script(fmt::format("PRAGMA application_id = {}", application_id).c_str());
-      db.script("COMMIT");
+      commit_migration(db);
     } catch (...) {
       sqlite3_exec(db.handle(), "ROLLBACK", nullptr, nullptr, nullptr);
       throw;
@@ -204,11 +212,12 @@ struct opening {
            fmt::format("{} has schema {}, this version writes {}: 'fermata migrate' brings it up "
                        "to date; a worker does so too, when no other one is running",
                        file.where.path, found.version, schema_version));
+    failpoint("sqlite.before_migration");
     back_up_before(db, found.version);
     db.script("BEGIN IMMEDIATE");
     try {
       migrate(db, found.version, file.time->wall_now());
-      db.script("COMMIT");
+      commit_migration(db);
     } catch (...) {
       sqlite3_exec(db.handle(), "ROLLBACK", nullptr, nullptr, nullptr);
       throw;

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# soak.sh [--bin DIR] [--rounds N] [--seeds N] [--seconds N] [--minutes N] [--only WORD]: the attacks in
-# their long forms, which take about an hour; those whose name has WORD. Without --bin the ci preset is
+# soak.sh [--bin DIR] [--rounds N] [--seeds N] [--seconds N] [--minutes N] [--programs N] [--only WORD]: the attacks
+# in their long forms, which take about an hour; those whose name has WORD. Without --bin the ci preset is
 # built first. The first failure ends it; its seed is in its output. At the end, a line each.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -11,6 +11,7 @@ rounds=200
 seeds=20000
 seconds=300
 minutes=3
+programs=5000
 only=
 while (($# > 0)); do
   case $1 in
@@ -18,6 +19,7 @@ while (($# > 0)); do
     --rounds) rounds=${2:?--rounds needs a number} ;;
     --seeds) seeds=${2:?--seeds needs a number} ;;
     --minutes) minutes=${2:?--minutes needs a number} ;;
+    --programs) programs=${2:?--programs needs a number} ;;
     --only) only=${2:?--only needs a word} ;;
     --seconds) seconds=${2:?--seconds needs a number} ;;
     *) sed -n '3,5s/^# //p' "$0" >&2 && exit 2 ;;
@@ -97,6 +99,10 @@ attack "all interleavings on Postgres" env FERMATA_SECONDS=0 FERMATA_POSTGRES_FO
   scripts/with_postgres.sh "$bin/attack_interleavings_postgres"
 attack "the protocol, formally" python3 tests/attack/model/run.py --long
 attack "fuzzers" scripts/fuzz.sh --seconds "$seconds"
+for store in sqlite postgres; do
+  attack "$programs programs, predicted, on $store" \
+    python3 tests/attack/programs/programs.py "$bin" --store "$store" --programs "$programs"
+done
 attack "the main job" scripts/demo.sh --bin "$bin" --kills 40
 printf '\n'
 printf '%s\n' "${summary[@]}"

@@ -76,11 +76,14 @@ class Fleet:
 
     # ---- clients ----
 
-    def client(self, *words, address=None, **how):
-        one = subprocess.Popen([self.bin / "attack_client", address or self.address,
-                                *map(str, words)], env=self.environment, **how)
+    def command(self, program, *words, environment=None, **how):
+        one = subprocess.Popen([self.bin / program, *map(str, words)],
+                               env=dict(self.environment, **(environment or {})), **how)
         self.clients.append(one)
         return one
+
+    def client(self, *words, address=None, **how):
+        return self.command("attack_client", address or self.address, *words, **how)
 
     def feed(self, start, count):
         """Five runs a number, each call until it is acknowledged."""

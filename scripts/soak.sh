@@ -102,6 +102,8 @@ attack "fuzzers" scripts/fuzz.sh --seconds "$seconds"
 for store in sqlite postgres; do
   attack "$programs programs, predicted, on $store" \
     python3 tests/attack/programs/programs.py "$bin" --store "$store" --programs "$programs"
+  attack "every failpoint on $store" \
+    python3 tests/e2e/attack/failpoints.py "$bin" --store "$store" --all
 done
 attack "the main job" scripts/demo.sh --bin "$bin" --kills 40
 printf '\n'

@@ -250,7 +250,8 @@ class Attack:
         """(act, at) that this place is to meet."""
         p = self.places[place]
         once = p.who in ("once", "leaver", "opener") or place == "rescue.found"
-        rare = p.who == "rescuer" or place.startswith("renew.")
+        # Others look after what a worker hasn't for long, checkpoints too.
+        rare = p.who == "rescuer" or place.startswith("renew.") or place.endswith("checkpoint")
         nth = self.chance.randint(3, 3 if rare else 9)
         ats = [1] if once else [1, 2, nth]
         acts = [KILL, FREEZE, SLEEP, *([ERROR] if p.fails else [])]
@@ -258,7 +259,7 @@ class Attack:
         if not self.asked.all:
             every = [(KILL, self.chance.choice(ats[:2]))]
         # The first writes of a worker make it known: one that can't be known doesn't work.
-        early = place.startswith(("writer.", "sqlite.", "postgres."))
+        early = place.startswith(("writer.", "sqlite.", "postgres.")) and not rare
         return [(act, at + 10 if act == ERROR and early else at) for act, at in every]
 
     def run(self):

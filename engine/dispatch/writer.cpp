@@ -136,6 +136,16 @@ void writer::work() {
   }
 }
 
+bool writer::write_next() {
+  std::unique_lock lock(mutex_);
+  for (line* of : {&others_, &events_}) {
+    if (!may_begin(*of)) continue;
+    lead(lock, *of);
+    return true;
+  }
+  return false;
+}
+
 writer::line& writer::line_of(const batch& what) {
   return lanes_ > 1 && is_plain(what) ? events_ : others_;
 }
@@ -193,7 +203,9 @@ void writer::wake_next() {
 
 /// One that has nothing to do; else another one. When all write, the next of them that is done.
 void writer::wake_thread() {
-  if (idle_ != 0)
+  if (ring_)
+    ring_();
+  else if (idle_ != 0)
     work_.notify_one();
   else if (threads_.size() < lanes_)
     threads_.emplace_back([this] { work(); });

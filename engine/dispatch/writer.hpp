@@ -44,6 +44,12 @@ class writer {
   /// Everything submitted has been answered.
   void drain();
 
+  /// For simulations, before anything is written: no threads of its own. `ring` is called, from within,
+  /// when something may be written, and somebody calls `write_next` then.
+  void by_hand(std::function<void()> ring) { ring_ = std::move(ring); }
+  /// Writes a group on this thread. False: there is none that may begin now.
+  bool write_next();
+
   store& where() const noexcept { return *store_; }
   /// So many groups may be under way at once.
   std::size_t lanes() const noexcept { return lanes_; }
@@ -90,6 +96,7 @@ class writer {
   const std::shared_ptr<store> store_;
   const std::size_t waiting_max_;
   const std::size_t lanes_;
+  std::function<void()> ring_;  // by hand
 
   // Guarded by mutex_.
   std::mutex mutex_;

@@ -163,7 +163,9 @@ void run_loop::landed(active& run, engine::append_result& how) {
 void run_loop::deliver(active& run) {
   std::unique_ptr<sent_append> sent = std::move(run.sent);
   const bool went_on = !sent->events.empty() || !run.owned;
-  if (options_.evict_always && went_on && !run.live->pinned()) {
+  // What came about while this was being written is only in the frame's machine.
+  const bool all_written = !run.live->machine().has_events() && !run.out;
+  if (options_.evict_always && went_on && all_written && !run.live->pinned()) {
     run.live.reset();
     if (run.owned)
       (void)load(run);  // it may be forgotten

@@ -244,6 +244,7 @@ class run_loop final : public detail::local_worker {
   bool load(active& run, const engine::encoded_event* first = nullptr);
   bool damaged(active& run, std::string_view how);
   bool replay(active& run, std::vector<engine::event>&& history);
+  void keep_retries(active& run);
   void feed(active& run, engine::claimed& found);
   std::string report_of(const active& run) const;
   bool quarantined(active& run);

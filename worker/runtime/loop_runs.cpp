@@ -105,6 +105,7 @@ void run_loop::adopt(engine::claimed&& found) {
     if (!load(run, found.first ? &*found.first : nullptr)) return;
   }
   feed(run, found);
+  if (!owned_here && run.live) keep_retries(run);
 }
 
 void run_loop::feed(active& run, engine::claimed& found) {
@@ -271,6 +272,23 @@ bool run_loop::replay(active& run, std::vector<engine::event>&& history) {
   if (quarantined(run)) return false;
   mark(run);
   return true;
+}
+
+/// An owner takes a retry's timer back when it is due, and may go away before the attempt has come to
+/// anything. Who has the run next isn't told of it: a frame that was here before doesn't know, and by a clock
+/// that is behind the other it isn't due yet.
+void run_loop::keep_retries(active& run) {
+  engine::machine& machine = run.live->machine();
+  for (engine::slot op = 1; op < machine.size(); ++op) {
+    const engine::operation& what = machine.look(op);
+    if (what.how != engine::settled::pending || !what.is_work() || what.step->next_due == 0)
+      continue;
+    if (what.step->next_due <= now_)
+      machine.timer_due(what.id, engine::timer_purpose::retry);
+    else
+      out_of(run).changes.timers_set.push_back(
+          {run.row.run, what.id, what.step->next_due, engine::timer_purpose::retry});
+  }
 }
 
 bool run_loop::quarantined(active& run) {

@@ -33,6 +33,8 @@ constexpr workflow<int(int)> wait_for_two{"wait_for_two"};
 constexpr fermata::signal<int> number{"number"};
 constexpr step<int(int)> twice{"twice"};
 constexpr workflow<int(int)> call_twice{"call_twice"};
+constexpr step<int(int)> unlucky{"unlucky"};
+constexpr workflow<int(int)> try_again{"try_again"};
 constexpr workflow<int(int)> call_and_sleep{"call_and_sleep"};
 constexpr workflow<int(int)> call_and_wait{"call_and_wait"};
 constexpr workflow<int(int)> sleep_a_little{"sleep_a_little"};
@@ -76,6 +78,11 @@ task<int> sleep_beside_a_call(context& ctx, int n) {
   co_await ctx.sleep(std::chrono::milliseconds(20));
   int heard = co_await ctx.receive(number);
   co_return n + heard + (doubled.ready() ? 1 : 0);
+}
+
+task<int> with_luck(context& ctx, int n) {
+  int done = co_await ctx.call(unlucky, n, {.retry = {.first_delay = std::chrono::seconds(10)}});
+  co_return done;
 }
 
 /// Can't read events for a while.
@@ -163,6 +170,11 @@ class bench final : public runtime::loop_outside {
     worker_.serve(sleep_a_little, after_a_sleep);
     worker_.serve(call_and_wait, double_and_hear);
     worker_.serve(call_and_sleep, sleep_beside_a_call);
+    worker_.serve(unlucky, [this](int n) {
+      if (++tried == 1) throw failure("bad luck");
+      return n;
+    });
+    worker_.serve(try_again, with_luck);
     engine::worker_row who;
     who.id = engine::new_worker_id(*time_, *chance_);
     const auto row = journal_->store().register_worker(who);
@@ -252,6 +264,7 @@ class bench final : public runtime::loop_outside {
   fermata::client client;
   std::string said;
   int doubled = 0;  // last
+  int tried = 0;
 };
 
 std::vector<run<int>> start(bench& b, int count) {
@@ -540,4 +553,48 @@ TEST_CASE("a run that was let go, and claimed again at once, isn't given back") 
   CHECK(row().epoch == claimed.epoch);
   b.work();
   CHECK(run.result() == 8);
+}
+
+TEST_CASE("a retry whose timer another owner took back, and that came to nothing there, is made") {
+  for (const bool cached : {true, false})
+    for (const bool due : {true, false}) {
+      CAPTURE(cached);
+      CAPTURE(due);
+      bench b(cached ? 100 : 0);
+      const auto run = b.client.start(try_again, 4);
+      b.work();
+      REQUIRE(b.tried == 1);
+      if (due) b.pass(std::chrono::seconds(11));
+      // The other's clock may be ahead: for it the retry was due. It goes away before its attempt ends.
+      engine::worker_row other;
+      other.id = engine::worker_id::parse("wrk_01KDVDNA00RM8CE3VDNZSB7TJC").value();
+      other.row = b.store->register_worker(other)->row;
+      engine::batch takes{.worker = other.row, .claim = engine::claim_request{.at_most = 1}};
+      takes.claim->queues = {"default"};
+      takes.claim->workflows = {"try_again"};
+      takes.claim->now = b.store->now() + 11'000'000;
+      const auto taken = b.store->commit(std::move(takes));
+      const engine::claimed& had = taken.value().claimed.at(0);
+      engine::batch writes{.worker = other.row};
+      engine::append& back = writes.appends.emplace_back();
+      back.run = had.run.run;
+      back.chain = had.run.chain;
+      back.row = had.run.row;
+      back.epoch = had.run.epoch;
+      back.after = had.head.position;
+      back.after_hash = had.head.hash;
+      back.changes.timers_removed = {had.due.front().operation};
+      REQUIRE(b.store->commit(std::move(writes))->appends.front().how == engine::landing::landed);
+      REQUIRE(b.store->leave(other.row).ok());
+
+      b.work();
+      if (!due) {
+        CHECK(b.tried == 1);
+        b.pass(std::chrono::seconds(11));
+        b.work();
+      }
+
+      CHECK(b.tried == 2);
+      CHECK(run.describe().state == run_state::completed);
+    }
 }

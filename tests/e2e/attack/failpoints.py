@@ -258,7 +258,9 @@ class Attack:
         acts = [KILL, FREEZE, SLEEP, *([ERROR] if p.fails else [])]
         every = [(act, at) for at in ats for act in acts]
         if not self.asked.all:
-            every = [(KILL, self.chance.choice(ats[:2]))]
+            # A lease is renewed each ten seconds at most: the second is for the long form.
+            soon = 1 if place.startswith("renew.") else 2
+            every = [(KILL, self.chance.choice(ats[:soon]))]
         # The first writes of a worker make it known: one that can't be known doesn't work.
         early = place.startswith(("writer.", "sqlite.", "postgres.")) and not rare
         return [(act, at + 10 if act == ERROR and early else at) for act, at in every]

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # soak.sh [--bin DIR] [--rounds N] [--seeds N] [--seconds N] [--minutes N] [--programs N] [--only WORD]: the attacks
-# in their long forms, which take about an hour; those whose name has WORD. Without --bin the ci preset is
+# in their long forms, which take some hours; those whose name has WORD. Without --bin the ci preset is
 # built first. The first failure ends it; its seed is in its output. At the end, a line each.
 set -euo pipefail
 cd "$(dirname "$0")/.."

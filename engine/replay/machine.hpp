@@ -126,6 +126,10 @@ class machine {
   /// The grace time, which begins with `stands().finishing`, is over: what is in flight is abandoned.
   void grace_over();
 
+  /// Steps that wait for their next attempt, the soonest due first: time and slot. What was taken by
+  /// `take_starts` isn't among them.
+  const absl::btree_set<std::pair<time_us, slot>>& retries() const noexcept { return retrying_; }
+
   // ---- the worker takes ----
 
   std::vector<slot> take_settled();

@@ -276,18 +276,17 @@ bool run_loop::replay(active& run, std::vector<engine::event>&& history) {
 
 /// An owner takes a retry's timer back when it is due, and may go away before the attempt has come to
 /// anything. Who has the run next isn't told of it: a frame that was here before doesn't know, and by a clock
-/// that is behind the other it isn't due yet.
+/// that is behind the other it isn't due yet. Were the timer kept until the outcome is written, then each
+/// claim would pass over the timers of all attempts that run.
 void run_loop::keep_retries(active& run) {
   engine::machine& machine = run.live->machine();
-  for (engine::slot op = 1; op < machine.size(); ++op) {
-    const engine::operation& what = machine.look(op);
-    if (what.how != engine::settled::pending || !what.is_work() || what.step->next_due == 0)
-      continue;
-    if (what.step->next_due <= now_)
-      machine.timer_due(what.id, engine::timer_purpose::retry);
+  for (const auto& [due, op] : machine.retries()) {
+    const std::string& operation = machine.look(op).id;
+    if (due <= now_)
+      machine.timer_due(operation, engine::timer_purpose::retry);
     else
       out_of(run).changes.timers_set.push_back(
-          {run.row.run, what.id, what.step->next_due, engine::timer_purpose::retry});
+          {run.row.run, operation, due, engine::timer_purpose::retry});
   }
 }
 

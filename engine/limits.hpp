@@ -19,6 +19,7 @@ inline constexpr std::int64_t lock_warning_ms = 10'000;    // then the holder is
 inline constexpr std::int64_t store_retry_ms = 200;        // while the store can't be used
 inline constexpr std::int64_t heartbeat_write_ms = 1'000;  // heartbeats are not events
 inline constexpr std::int64_t late_task_ms = 1'000;        // its own worker times it out first
+inline constexpr std::int64_t clock_warning_ms = 2'000;    // behind the journal's newest time
 
 // Sizes, in bytes.
 inline constexpr std::size_t payload_inline = 16 * 1024;  // above: a blob, so that rows stay small

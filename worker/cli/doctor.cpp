@@ -144,7 +144,7 @@ void check_clock(checkups& all, session& s) {
   if (newest.empty() || now.empty()) return;
   const std::int64_t ahead =
       std::strtoll(newest.c_str(), nullptr, 10) - std::strtoll(now.c_str(), nullptr, 10);
-  if (ahead > 2)
+  if (ahead > engine::limits::clock_warning_ms / 1'000)
     all.push_back(
         {"clock", verdict::warning,
          fmt::format("the newest event is {} ahead of this host's clock, so timers wait for "

@@ -12,6 +12,7 @@
 #include <sqlite3.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace fermata::engine::sqlite {
 
@@ -28,6 +29,7 @@ journal_file::~journal_file() = default;
 time_us journal_file::now() const { return std::max(time->wall_now(), latest_.load()); }
 
 turn journal_file::make_turn(std::int64_t worker) {
+  warn_of_clock();
   turn turn{.db = *db_,
             .time = *time,
             .chance = *chance,
@@ -145,6 +147,19 @@ void journal_file::warn_of_readers(int wal_pages) {
   warned_of_readers_ = true;
   say_(fmt::format("{}-wal has grown to {} MB: a reader holds it back; {}", where.path,
                    bytes / 1'000'000, host::describe_users(where.path)));
+}
+
+/// Set back: the journal's time stands still meanwhile.
+void journal_file::warn_of_clock() {
+  const time_us ahead = latest_.load() - time->wall_now();
+  if (ahead <= limits::clock_warning_ms * 1'000) {
+    warned_of_clock_ = false;
+  } else if (!std::exchange(warned_of_clock_, true)) {
+    say_(fmt::format(
+        "this host's clock is {} s behind the newest time in {}: sleeps and other timers "
+        "wait until it is there again; set it right",
+        ahead / 1'000'000, where.path));
+  }
 }
 
 }  // namespace fermata::engine::sqlite

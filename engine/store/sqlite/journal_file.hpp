@@ -93,6 +93,7 @@ class journal_file {
   void refuse_newer_schema();
   void checkpoint_if_due();
   void warn_of_readers(int wal_pages);
+  void warn_of_clock();
 
   // Set once.
   warn say_;
@@ -111,6 +112,7 @@ class journal_file {
   int wal_pages_ = 0;                     // in the log after the last commit
   int checkpoint_at_ = checkpoint_step_;  // pages at which the next one is due
   bool warned_of_readers_ = false;
+  bool warned_of_clock_ = false;
 
   std::atomic<time_us> latest_{0};  // of all times stored
   readers readers_;

@@ -34,7 +34,9 @@ struct machine {
   machine() {
     open_options how;
     how.time = time;
-    auto opened = open_store(at.address(), how);
+    sqlite::surroundings around;
+    around.say = [this](std::string_view what) { said.emplace_back(what); };
+    auto opened = open_sqlite_store(at.address(), how, around);
     REQUIRE(opened.ok());
     journal = std::move(*opened);
     me = of.join(*journal).row;
@@ -49,8 +51,17 @@ struct machine {
     return found->size();
   }
 
+  void start() {
+    start_request what = of.request();
+    what.requested = journal->now();
+    batch one;
+    one.starts.push_back(of.item(what));
+    CHECK(journal->commit(std::move(one)).ok());
+  }
+
   place at;
   scene of;
+  std::vector<std::string> said;
   std::shared_ptr<sleepy_clock> time = std::make_shared<sleepy_clock>();
   std::shared_ptr<store> journal;
   std::int64_t me = 0;
@@ -116,13 +127,30 @@ TEST_CASE(
 
   of.time->set(before + 24 * hour);
   CHECK(of.dead() == 0);
-  start_request what = of.of.request();
-  what.requested = of.journal->now();
-  batch one;
-  one.starts.push_back(of.of.item(what));
-  CHECK(of.journal->commit(std::move(one)).ok());
+  of.start();
   of.time->set(before - 24 * hour);
 
   CHECK(of.dead() == 0);
   CHECK(of.journal->now() >= before + 24 * hour);
+}
+
+TEST_CASE("a clock that was set back is told once, until it is right again") {
+  machine of;
+  of.start();
+  const time_us right = of.journal->now();
+  of.time->set(right - limits::clock_warning_ms * 1'000);
+  of.start();
+  CHECK(of.said.empty());
+
+  of.time->set(right - hour);
+  of.start();
+  of.start();
+  REQUIRE(of.said.size() == 1);
+  CHECK(of.said.front().find("clock is 3600 s behind the newest time in ") != std::string::npos);
+
+  of.time->set(right);
+  of.start();
+  of.time->set(right - hour);
+  of.start();
+  CHECK(of.said.size() == 2);
 }

@@ -106,6 +106,20 @@ TEST_CASE("a dead worker whose rescuer dies, too, is found again; its slot isn't
   CHECK_FALSE(scene.journal->somebody_died(me.row));
 }
 
+TEST_CASE("a worker that died as it left isn't looked for again and again") {
+  scene scene;
+  const worker_row me = scene.join();
+  other_process dying(scene);
+  scene.factory->kill(dying.handle, dying.worker.row);
+  // What it had committed when it died.
+  CHECK(scene.journal->leave(dying.worker.row).ok());
+
+  CHECK(scene.journal->needs_care(me.row).ok());
+  CHECK(scene.journal->rescue(me.row)->empty());
+
+  CHECK_FALSE(scene.journal->somebody_died(me.row));
+}
+
 TEST_CASE("the runs of a worker that isn't dead aren't released as a dead one's") {
   scene scene;
   const worker_row me = scene.join();

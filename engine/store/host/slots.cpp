@@ -77,8 +77,24 @@ bool worker_slots::any_held() const {
   return false;
 }
 
-void worker_slots::clear(int slot) {
-  if (abandoned(slot)) write(slot, 0);
+void worker_slots::free_left(const std::function<std::set<int>()>& needed) {
+  std::set<int> left = abandoned_in_use();
+  if (left.empty()) return;
+  for (int slot : needed()) left.erase(slot);
+  for (int slot : left) {
+    // A worker may have taken it meanwhile, and died: asked again while none can.
+    const file own(path_);
+    if (own.try_lock(static_cast<std::size_t>(slot)) && !needed().contains(slot)) write(slot, 0);
+  }
+}
+
+std::set<int> worker_slots::abandoned_in_use() const {
+  std::array<char, slots_max> used;
+  const ssize_t count = pread(look_.descriptor(), used.data(), used.size(), 0);
+  std::set<int> found;
+  for (int slot = 0; slot < count; ++slot)
+    if (used[static_cast<std::size_t>(slot)] == 1 && abandoned(slot)) found.insert(slot);
+  return found;
 }
 
 }  // namespace fermata::engine::host

@@ -3,6 +3,7 @@
 
 #include "engine/store/host/file.hpp"
 
+#include <functional>
 #include <map>
 #include <mutex>
 #include <set>
@@ -31,11 +32,13 @@ class worker_slots {
   bool any_abandoned(std::int64_t but_of_worker) const;
   /// Does any worker, of whatever process, hold a slot?
   bool any_held() const;
-  /// The slot of a dead worker may be taken again.
-  void clear(int slot);
+  /// Frees the slots in use whose lock nobody holds, but those that `needed` answers: of workers whose
+  /// death hasn't been dealt with.
+  void free_left(const std::function<std::set<int>()>& needed);
 
  private:
   void write(int slot, char value) const;
+  std::set<int> abandoned_in_use() const;
 
   // Set once.
   std::string path_;

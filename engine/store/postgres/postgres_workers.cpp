@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "engine/limits.hpp"
 #include "engine/planted.hpp"
 #include "engine/ports/make_id.hpp"
 #include "engine/store/postgres/journal_parts.hpp"
@@ -106,6 +105,20 @@ std::vector<stored_worker> unsettled(const journal_parts& parts, connection& db,
   return all;
 }
 
+/// Of this host's folder.
+std::set<int> slots_in_use(journal_parts& parts) {
+  std::set<int> used;
+  for (const stored_worker& worker :
+       parts.at.read([&](connection& db) { return unsettled(parts, db); }))
+    if (worker.folder == parts.folder().id) used.insert(worker.row.slot);
+  return used;
+}
+
+/// As somebody died between a commit and this, who left or released another.
+void free_left_slots(journal_parts& parts) {
+  parts.slots().free_left([&parts] { return slots_in_use(parts); });
+}
+
 /// Is a worker to be believed dead?
 bool has_died(journal_parts& parts, const stored_worker& worker) {
   if (worker.row.dead) return true;
@@ -176,14 +189,8 @@ absl::StatusOr<worker_row> postgres_store::register_worker(const worker_row& who
   using result = absl::StatusOr<worker_row>;
   return guarded<result>([&]() -> result {
     journal_parts& parts = *parts_;
-    std::set<int> used;
-    parts.at.read([&](connection& db) {
-      used.clear();
-      for (const stored_worker& worker : unsettled(parts, db))
-        if (worker.folder == parts.folder().id) used.insert(worker.row.slot);
-    });
     worker_row made = who;
-    made.slot = parts.slots().take(used);
+    made.slot = parts.slots().take(slots_in_use(parts));
     if (made.id.empty()) made.id = new_worker_id(*parts.at.time, *parts.at.chance);
     made.boot_id = host::boot_id();
     if (made.pid == 0) made.pid = getpid();
@@ -290,6 +297,7 @@ absl::StatusOr<care> postgres_store::needs_care(std::int64_t me) {
       if (lease != 0 && (found.next_lease == 0 || lease < found.next_lease))
         found.next_lease = lease;
     }
+    free_left_slots(parts);
     return found;
   });
 }
@@ -298,25 +306,19 @@ absl::StatusOr<std::vector<run_id>> postgres_store::release_dead(std::int64_t wo
   using result = absl::StatusOr<std::vector<run_id>>;
   return guarded<result>([&]() -> result {
     journal_parts& parts = *parts_;
-    std::optional<int> slot;
-    std::string folder;
     std::optional<postgres::turn> left;
-    std::vector<run_id> runs = parts.at.write([&](transaction& in) {
-      slot.reset();
-      rows dead = in.run(
-          "UPDATE fermata.workers SET released = true WHERE id = $1 AND dead AND NOT released "
-          "RETURNING slot, folder",
+    const auto runs = parts.at.write([&](transaction& in) -> std::optional<std::vector<run_id>> {
+      const rows dead = in.run(
+          "UPDATE fermata.workers SET released = true WHERE id = $1 AND dead AND NOT released",
           params(worker));
-      if (!dead.next()) return std::vector<run_id>{};
-      slot = static_cast<int>(dead.integer(0));
-      folder = dead.text(1);
+      if (dead.affected() == 0) return std::nullopt;
       end_held_tasks(parts, in, worker, task_end::lost, left);
       return give_up(parts, in, worker, {});
     });
-    if (!slot) return no_worker(worker, "isn't dead, or was released");
-    if (folder == parts.folder().id) parts.slots().clear(*slot);
-    if (!runs.empty() || left->woke) parts.wake.committed(false);
-    return runs;
+    if (!runs) return no_worker(worker, "isn't dead, or was released");
+    free_left_slots(parts);
+    if (!runs->empty() || left->woke) parts.wake.committed(false);
+    return *runs;
   });
 }
 

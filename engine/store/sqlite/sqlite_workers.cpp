@@ -98,6 +98,14 @@ const char* cause_of_death(sqlite::journal_file& file, const worker_row& worker,
   return nullptr;
 }
 
+/// What those left in use who died between a commit and this: as they left, or released another.
+void free_left_slots(sqlite::journal_file& file) {
+  file.slots.free_left([&file] {
+    const auto db = file.read();
+    return slots_in_use(*db);
+  });
+}
+
 /// Looked at again under the lock: it may have renewed. From here on no append of it can land.
 bool mark_dead(sqlite::journal_file& file, worker_row& worker, const std::string& this_boot) {
   return file.write(0, [&](turn& turn) {
@@ -178,6 +186,7 @@ absl::StatusOr<std::vector<worker_row>> sqlite_store::rescue(std::int64_t me) {
       }
     }
     std::erase_if(found, [&](worker_row& worker) { return !mark_dead(*file_, worker, this_boot); });
+    free_left_slots(*file_);
     return found;
   });
 }
@@ -185,18 +194,18 @@ absl::StatusOr<std::vector<worker_row>> sqlite_store::rescue(std::int64_t me) {
 absl::StatusOr<std::vector<run_id>> sqlite_store::release_dead(std::int64_t worker) {
   using result = absl::StatusOr<std::vector<run_id>>;
   return guarded<result>([&]() -> result {
-    return file_->write(0, [&](turn& turn) -> result {
-      {
-        use dead = turn.db.sql(
-            "UPDATE workers SET released = 1 WHERE id = ?1 AND dead = 1 AND released = 0 "
-            "RETURNING slot");
-        if (!dead.with(worker).next()) return no_worker(worker, "isn't dead, or was released");
-        file_->slots.clear(static_cast<int>(dead.integer(0)));
-        dead.next();
-      }
+    auto released = file_->write(0, [&](turn& turn) -> result {
+      const int changed =
+          turn.db.sql("UPDATE workers SET released = 1 WHERE id = ?1 AND dead = 1 AND released = 0")
+              .with(worker)
+              .run();
+      if (changed == 0) return no_worker(worker, "isn't dead, or was released");
       end_held_tasks(turn, worker, task_end::lost);
       return give_up_all(turn, worker);
     });
+    // Not before its runs are released: whoever finds the slot in use looks after them.
+    free_left_slots(*file_);
+    return released;
   });
 }
 

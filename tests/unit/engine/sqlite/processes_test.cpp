@@ -88,5 +88,26 @@ TEST_CASE("runs of a killed process are ready work at once; a stopped one keeps 
   CHECK(journal->counts("default")->ready == 1);
 }
 
+TEST_CASE("a dead worker whose runs couldn't be released is found again") {
+  scene scene;
+  const worker_row me = scene.join();
+  auto handle = scene.factory->reopen();
+  const worker_row dying = scene.join(*handle);
+  scene.begin(dying);
+  scene.factory->kill(handle, dying.row);
+  REQUIRE(scene.journal->rescue(me.row)->size() == 1);
+  foreign db(file_of(scene));
+  REQUIRE(
+      db.run("CREATE TRIGGER refuses BEFORE UPDATE ON runs BEGIN SELECT RAISE(ABORT, 'no'); END")
+          .empty());
+  REQUIRE_FALSE(scene.journal->release_dead(dying.row).ok());
+
+  CHECK(scene.journal->somebody_died(me.row));
+
+  REQUIRE(db.run("DROP TRIGGER refuses").empty());
+  CHECK(scene.journal->release_dead(dying.row)->size() == 1);
+  CHECK_FALSE(scene.journal->somebody_died(me.row));
+}
+
 }  // namespace
 }  // namespace fermata::conformance

@@ -72,6 +72,8 @@ void machine::timer_due(std::string_view operation, timer_purpose purpose) {
   auto& op = ops_[s];
   if (purpose == timer_purpose::retry) {
     if (!op.is_work() || op.step->next_due > clock_) return;  // early
+    // Of the attempt before: what is on its way sets the next one, which isn't to be taken back.
+    if (op.step->noting) return;
     removed_timers_.push_back(op.id);
     return want_start(s);
   }

@@ -163,6 +163,22 @@ TEST_CASE("a retry whose timer fires early is neither started nor forgotten") {
   CHECK(t.running() == std::vector<std::string>{"1"});
 }
 
+TEST_CASE("a retry's timer told late, while the next failure is written, takes no timer back") {
+  teller t(one({}));
+  t.fails("1", "busy", true, 0);  // the next attempt begins at once, its timer is still there
+  REQUIRE(t.running() == std::vector<std::string>{"1"});
+  attempt_end end{.how = attempt_end::how_t::failed, .number = 2, .retry_after_ms = 7000};
+  end.why.set_retryable(true);
+  t.m().attempt_ended(1, std::move(end));
+  const auto noted = t.m().take_events();
+  REQUIRE(noted.size() == 1);
+
+  t.m().timer_due("1", timer_purpose::retry);
+
+  CHECK(t.m().take_removed_timers().empty());
+  CHECK(t.m().take_starts().empty());
+}
+
 TEST_CASE("an outcome that comes twice is recorded once") {
   teller t(one({}));
   t.m().attempt_ended(1, {.number = 1, .value = text("1")});

@@ -49,7 +49,7 @@ if [[ -n ${FERMATA_EVIDENCE:-} ]]; then
   python3 -c 'import sys
 sys.path.insert(0, "tests/attack")
 from evidence import keep
-keep("fuzz", "", rounds=int(sys.argv[1]), crashes=int(sys.argv[2]))' "$inputs" "$crashes"
+keep("fuzz", "none", rounds=int(sys.argv[1]), crashes=int(sys.argv[2]))' "$inputs" "$crashes"
 fi
 echo "fuzz: $inputs inputs, $crashes targets crashed"
 ((crashes == 0))

@@ -1,11 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/testing/trouble.hpp"
 
+#include <atomic>
 #include <charconv>
+#include <cstdio>
 #include <cstdlib>
 #include <string_view>
 
 namespace fermata::testing {
+namespace {
+
+/// How many all worlds have met: an attack wants to know that there were some.
+class tally {
+ public:
+  ~tally() {
+    if (std::getenv("FERMATA_KIT_FAULTS") != nullptr)
+      std::fprintf(stderr, "commits met %llu faults\n", faults_.load());
+  }
+  trouble::kind count(trouble::kind one) {
+    if (one != trouble::kind::none) ++faults_;
+    return one;
+  }
+
+ private:
+  std::atomic<unsigned long long> faults_ = 0;
+};
+
+tally met;
+
+}  // namespace
 
 trouble::trouble() {
   const char* text = std::getenv("FERMATA_KIT_FAULTS");
@@ -22,9 +45,9 @@ trouble::trouble() {
 trouble::kind trouble::next() {
   if (per_mille_ == 0) return kind::none;
   const std::uint32_t drawn = static_cast<std::uint32_t>(chance_() % 1'000);
-  if (drawn < per_mille_) return kind::refused;
-  if (drawn < 2 * per_mille_) return kind::full;
-  if (drawn < 3 * per_mille_) return kind::unseen;
+  if (drawn < per_mille_) return met.count(kind::refused);
+  if (drawn < 2 * per_mille_) return met.count(kind::full);
+  if (drawn < 3 * per_mille_) return met.count(kind::unseen);
   return kind::none;
 }
 

@@ -164,7 +164,7 @@ def main():
     missed = {one.bug.name for one in results if one.problem}
     caught = len(chosen) - len(missed)
     if chosen and not missed:
-        evidence.keep("planted bugs", "none", rounds=len(chosen), faults=len(chosen), caught=caught)
+        evidence.keep("planted", "none", rounds=len(chosen), faults=len(chosen), caught=caught)
     if options.write_docs and not missed:
         write_docs(results, planted)
     print(f"{caught} of {len(chosen)} planted bugs caught in {time.monotonic() - begun:.0f} s"

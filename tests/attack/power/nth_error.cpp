@@ -303,8 +303,7 @@ int run(int argc, char** argv) {
        {{"rounds", number(found.rounds)},
         {"faults", number(found.faults)},
         {"errors", number(found.errors)},
-        {"acked", number(found.acked)},
-        {"lost", 0}});
+        {"acked", number(found.acked)}});
   return 0;
 }
 

@@ -255,8 +255,7 @@ int run(int argc, char** argv) {
           {"refused", number(found.refused)},
           {"named", number(found.named)},
           {"older", number(found.older)},
-          {"mixed", number(found.mixed)},
-          {"lost", 0}});
+          {"mixed", number(found.mixed)}});
     return 0;
   }
   std::puts(
@@ -268,8 +267,7 @@ int run(int argc, char** argv) {
        {{"rounds", number(found.points)},
         {"faults", number(found.points)},
         {"cuts_while_recovering", number(found.again)},
-        {"acked", number(found.acked)},
-        {"lost", 0}});
+        {"acked", number(found.acked)}});
   return 0;
 }
 

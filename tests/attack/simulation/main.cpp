@@ -129,8 +129,6 @@ int main(int argc, char** argv) {
                         {{"rounds", static_cast<std::int64_t>(all.seeds)},
                          {"faults", static_cast<std::int64_t>(all.total.faults)},
                          {"acked", static_cast<std::int64_t>(all.total.acked)},
-                         {"lost", 0},
-                         {"repeated", 0},
                          {"virtual_seconds", static_cast<std::int64_t>(all.seconds)},
                          {"events", static_cast<std::int64_t>(all.total.events)},
                          {"worst_recovery_ms", all.healed_in_ms}});

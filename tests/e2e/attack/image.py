@@ -153,12 +153,10 @@ def attack(asked, store, fleet, image):
         given += 40
     fleet.all_ended(300)
     assert not any(fleet.dismiss()), "a worker didn't go in peace"
-    fleet.all_is_well(given)
-    acked = acknowledged(fleet)
-    print(f"{asked.rounds} power cuts under {asked.store}, {given * 5} runs, {acked} acknowledged starts: "
+    counts = fleet.all_is_well(given)
+    print(f"{asked.rounds} power cuts under {asked.store}, {given * 5} runs, {counts['acked']} acknowledged starts: "
           f"all is well", flush=True)
-    keep(f"power cuts of the stack, {asked.store}", asked.seed, faults=asked.rounds, acked=acked, lost=0,
-         repeated=0, worst_recovery_ms=worst)
+    keep(f"image_{asked.store}", asked.seed, faults=asked.rounds, worst_recovery_ms=worst, **counts)
 
 
 def main():

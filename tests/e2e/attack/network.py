@@ -67,8 +67,7 @@ def each_fault(at, address, begin, end, faults):
     fleet.all_ended()
     assert all(worker.poll() is None for worker in fleet.workers), "a worker ended"
     assert fleet.dismiss() == [0, 0, 0]
-    fleet.all_is_well(given)
-    return given, recoveries
+    return fleet.all_is_well(given), recoveries
 
 
 def no_work(fleet):
@@ -76,19 +75,18 @@ def no_work(fleet):
                           stderr=subprocess.DEVNULL).returncode == 0
 
 
-def tell(at, name, faults, given, recoveries):
+def tell(at, faults, counts, recoveries):
     worst = max(recoveries)
     told = ", ".join(f"{fault} {ms / 1000:.1f} s" for fault, ms in zip(faults, recoveries))
-    print(f"{len(faults)} faults, {given * 5} runs; work went on after {told}", flush=True)
-    keep(name, at.asked.seed, faults=len(faults), acked=given * 5, lost=0, repeated=0,
-         worst_recovery_ms=worst)
+    print(f"{len(faults)} faults, {counts['acked']} answers; work went on after {told}", flush=True)
+    keep("network", at.asked.seed, faults=len(faults), worst_recovery_ms=worst, **counts)
 
 
 def the_mix_ends_as_it_should_over_a_bad_line(at):
     faults = [FAULTS[n % len(FAULTS)] for n in range(at.asked.rounds)]
     at.chance.shuffle(faults)
     address = f"postgres://fermata@127.0.0.1:{at.cable.port}/fermata?sslmode=disable&gssencmode=disable"
-    tell(at, "network: a bad line", faults,
+    tell(at, faults,
          *each_fault(at, address, at.cable.begin, at.cable.heal, faults))
 
 
@@ -107,7 +105,7 @@ def packets_that_vanish_stop_nothing_for_long(at):
             nft(f"add rule inet fermata input tcp {port} {at.server.port} drop")
 
     # The clients' packets vanish, too.
-    tell(at, "network: dropped packets", faults,
+    tell(at, faults,
          *each_fault(at, None, begin, lambda: nft("flush chain inet fermata input"), faults))
 
 

@@ -16,9 +16,12 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from driven import EXITS, ORDER, Place, carry_out  # noqa: E402
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "attack"))
+from evidence import keep  # noqa: E402
 
 SKIPPED = 77
 INSIDE = "FERMATA_TEST_HAS_NAMESPACE"
+shown = {"faults": 0}  # for evidence
 
 
 def in_a_namespace():
@@ -41,6 +44,7 @@ class Disk:
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "none", self.at], check=True)
 
     def fill(self):
+        shown["faults"] += 1
         with open(self.at / "fill", "ab", buffering=0) as fill:
             try:
                 while True:
@@ -143,7 +147,9 @@ def a_disk_that_fills_up_under_load_loses_no_accepted_start(at, disk):
             raise AssertionError("the disk didn't fill up")
         disk.free()
     waiting(at, *accepted)
-    assert len(at.json("list", "--workflow", "place_order")["runs"]) == len(accepted)
+    there = {run["key"] for run in at.json("list", "--workflow", "place_order")["runs"]}
+    shown.update(acked=len(accepted), lost=len(set(accepted) - there))
+    assert there == set(accepted), f"{sorted(there ^ set(accepted))[:5]} of {len(accepted)}"
     approve_and_finish(at, *accepted)
     assert "all is sound" in at("verify").stdout
     at.dismiss()
@@ -174,7 +180,10 @@ if __name__ == "__main__":
     if INSIDE not in os.environ:
         in_a_namespace()
     SECONDS = asked.seconds
-    sys.exit(carry_out([on_a_small_disk(one) for one in (
+    status = carry_out([on_a_small_disk(one) for one in (
         a_worker_waits_while_the_disk_is_full_and_goes_on_by_itself,
         a_disk_that_fills_up_under_load_loses_no_accepted_start,
-        a_journal_on_a_full_disk_cannot_be_made_and_can_when_there_is_room)], asked.bin))
+        a_journal_on_a_full_disk_cannot_be_made_and_can_when_there_is_room)], asked.bin)
+    if status == 0:
+        keep("full_disk", "none", **shown)
+    sys.exit(status)

@@ -17,6 +17,8 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from driven import Place  # noqa: E402
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "attack"))
+from evidence import keep  # noqa: E402
 
 PER_FEED = 10
 FORBIDDEN = re.compile(r"database is locked|database table is locked|SQLITE_BUSY|SQLITE_LOCKED|FER-2102|"
@@ -123,7 +125,14 @@ def attack(at, asked):
     print(counts.strip())
     print(f"{load.fed * 5 + len(load.own)} runs, calls {load.calls}, "
           f"the slowest {load.slowest[1]} with {load.slowest[0]:.2f} s")
+    if not load.wrong:
+        keep("busy", asked.seed, rounds=sum(load.calls.values()), acked=load.fed * 5 + len(load.own),
+             lost=number(counts, "missing"), repeated=number(counts, "repeated"))
     return load.wrong
+
+
+def number(counts, word):
+    return int(re.search(rf"(\d+) {word}", counts)[1])
 
 
 def main():

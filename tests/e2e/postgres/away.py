@@ -17,7 +17,7 @@ import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from fleet import EXITS, Fleet, carry_out  # noqa: E402
+from fleet import EXITS, Fleet, carry_out, show  # noqa: E402
 from server import Server, own  # noqa: E402
 
 STEPS = '{"number":1,"size":3}'
@@ -74,6 +74,7 @@ def a_worker_and_a_client_meet_a_database_that_is_away(at):
     at.server.start()
     back = time.monotonic()
     fleet.until(lambda: fleet.serves(worker), "the worker begins", 20)
+    show(faults=1)
     print(f"a client gave up after {took:.1f} s: {said.strip()[:90]}…; a worker that waited began "
           f"{time.monotonic() - back:.1f} s after the server", flush=True)
     fleet("start", "steps", STEPS, "--wait", "30s")
@@ -96,6 +97,7 @@ def workers_wait_for_a_server_that_is_read_only(at):
     over = time.monotonic()
     fleet.until(lambda: events(at) > then, "work goes on", 30)
     went_on = time.monotonic() - over
+    show(faults=1, worst_recovery_ms=int(went_on * 1000))
     assert feeding.wait(timeout=60) == 0, "a client gave up"
     fleet.all_ended()
     print(f"nothing was written for 4 s; work went on {went_on:.1f} s after it was over", flush=True)
@@ -121,7 +123,10 @@ def a_worker_that_waits_for_its_database_says_so_and_is_not_taken_for_runaway(at
     for untrue in ("doesn't get on", "didn't come back", "without awaiting"):
         assert untrue not in fleet.heard(worker), f"it says that something {untrue}"
     at.server.start()
+    there = events(at)
     back = time.monotonic()
+    fleet.until(lambda: events(at) > there, "work goes on", 30)
+    show(faults=1, worst_recovery_ms=int((time.monotonic() - back) * 1000))
     assert feeding.wait(timeout=60) == 0, "a client gave up"
     fleet.all_ended()
     print(f"said after {said:.1f} s; away for {back - gone:.1f} s, all ended "
@@ -175,6 +180,7 @@ def a_full_disk_loses_nothing_that_was_acknowledged(at):
     over = time.monotonic()
     fleet.until(lambda: "can be written again" in fleet.heard(), "work goes on", 30)
     went_on = time.monotonic() - over
+    show(faults=1, worst_recovery_ms=int(went_on * 1000))
     assert feeding.wait(timeout=120) == 0, "a client gave up"
     fleet.all_ended()
     there = {run["key"] for run in fleet.json("list", "--limit", "1000")["runs"]}
@@ -232,6 +238,7 @@ def work_goes_on_when_there_are_connections_again(at):
     fleet.until(lambda: at.server.psql("SELECT 1").returncode == 0, "there is room")
     assert fleet.feed(0, 4).wait() == 0
     fleet.all_ended()
+    show(faults=1)
     print(f"refused: {ran.stderr.strip()[:200]}…; 20 runs ended {time.monotonic() - over:.1f} s after "
           "there were connections again", flush=True)
     assert fleet.dismiss() == [0, 0]
@@ -271,7 +278,7 @@ def main():
     arguments.add_argument("--runs", type=int, default=100)
     arguments.add_argument("tests", nargs="*")
     asked = arguments.parse_args()
-    return carry_out(TESTS, lambda folder: Place(asked, folder), asked.tests)
+    return carry_out(TESTS, lambda folder: Place(asked, folder), asked.tests, "fleet_away")
 
 
 if __name__ == "__main__":

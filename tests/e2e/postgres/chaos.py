@@ -16,7 +16,7 @@ import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from fleet import Fleet, show_logs  # noqa: E402
+from fleet import Fleet, keep, show_logs  # noqa: E402
 from server import Server  # noqa: E402
 
 
@@ -98,9 +98,11 @@ def attack(asked, fleet, server):
     print(f"all ended {time.monotonic() - begun:.1f} s after the last kill", flush=True)
     codes = fleet.dismiss()
     assert not any(codes), f"exit codes of the workers: {codes}"
-    fleet.all_is_well(given)
+    counts = fleet.all_is_well(given)
     print(f"{chaos.kills['postmaster']} kills of the postmaster, {chaos.kills['backend']} backends "
           f"terminated, {chaos.kills['worker']} workers killed, {given * 5} runs: all is well")
+    keep("fleet_chaos", asked.seed, faults=sum(chaos.kills.values()), kills=chaos.kills["worker"],
+         database_kills=chaos.kills["postmaster"], **counts)
 
 
 def main():

@@ -4,6 +4,7 @@
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,16 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from driven import EXITS, short  # noqa: E402
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "attack"))
+from evidence import keep  # noqa: E402
+
+shown = {}  # what the tests of this program have counted, for evidence
+
+
+def show(**counts):
+    for name, count in counts.items():
+        known = shown.get(name, 0)
+        shown[name] = max(known, count) if name.startswith("worst") else known + count
 
 
 class Fleet:
@@ -94,10 +105,14 @@ class Fleet:
 
     def all_is_well(self, count, acknowledged=True):
         """Every run has ended as it should, no finished step was repeated, verify finds nothing; what
-        was acknowledged is there once."""
-        assert self.client("check", count, self.mix_log).wait() == 0, "the history is bad"
+        was acknowledged is there once. Gives the counts that evidence has."""
+        found = counted(self.client("check", count, self.mix_log, **TELLS), "the history is bad")
+        counts = {"acked": found["runs"], "lost": found["missing"], "repeated": found["repeated"]}
         if acknowledged:
-            assert self.client("answers", self.answers).wait() == 0, "an answer didn't hold"
+            answers = counted(self.client("answers", self.answers, **TELLS), "an answer didn't hold")
+            counts.update(acked=answers["answers"], lost=counts["lost"] + answers["wrong"])
+        show(**counts)
+        return counts
 
     # ---- the command ----
 
@@ -134,6 +149,17 @@ class Fleet:
             one.wait()
 
 
+TELLS = {"stdout": subprocess.PIPE, "text": True}
+
+
+def counted(client, complaint):
+    """What a client that is told to says at its end, as {"runs": 100, "wrong": 0, …}, if it finds all well."""
+    said = client.communicate()[0]
+    print(said, end="", flush=True)
+    assert client.returncode == 0, complaint
+    return {word: int(number) for number, word in re.findall(r"(\d+) (\w+)", said)}
+
+
 def show_logs(fleet):
     for log in fleet.logs:
         text = log.read_text(errors="replace")
@@ -141,10 +167,11 @@ def show_logs(fleet):
             print(f"---- {log.name}\n{text[-4000:]}", flush=True)
 
 
-def carry_out(tests, asked, wanted=()):
+def carry_out(tests, asked, wanted=(), name=None):
     """Runs each test with a new place, in a folder of its own; its name is the sentence it shows.
-    `asked(folder)` makes the place: it has `close()`, and perhaps `fleet`."""
-    failed = 0
+    `asked(folder)` makes the place: it has `close()`, and perhaps `fleet`. What they have shown is kept
+    under `name`."""
+    failed = rounds = 0
     for test in tests:
         if wanted and test.__name__ not in wanted:
             continue
@@ -155,6 +182,7 @@ def carry_out(tests, asked, wanted=()):
             try:
                 at = asked(folder)
                 test(at)
+                rounds += 1
                 print(f"ok      {sentence} ({time.monotonic() - begun:.1f} s)", flush=True)
             except Exception as problem:  # noqa: BLE001: every test is told
                 failed += 1
@@ -164,4 +192,6 @@ def carry_out(tests, asked, wanted=()):
             finally:
                 if at is not None:
                     at.close()
+    if name and not failed:
+        keep(name, "none", rounds=rounds, **shown)
     return 1 if failed else 0

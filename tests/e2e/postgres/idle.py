@@ -15,7 +15,7 @@ import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from fleet import Fleet, show_logs  # noqa: E402
+from fleet import Fleet, keep, show_logs  # noqa: E402
 from server import Server  # noqa: E402
 
 # Each 30 s a worker looks for work, and for the dead and what they left, by a statement each; one that
@@ -73,6 +73,8 @@ def main():
             assert fleet.dismiss() == [0] * asked.workers
             most = STATEMENTS_MAX * asked.workers * (1 + asked.seconds // IDLE_POLL)
             assert len(found) < most, f"{len(found)} statements, at most {most} were expected"
+            keep("fleet_idle", "none", rounds=asked.workers,
+                 statements_an_hour_and_worker=round(len(found) * 3600 / asked.seconds / asked.workers))
             return 0
         except BaseException:
             show_logs(fleet)

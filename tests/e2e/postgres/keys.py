@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from fleet import Fleet, carry_out  # noqa: E402
+from fleet import Fleet, carry_out, show  # noqa: E402
 from server import Server  # noqa: E402
 
 
@@ -67,6 +67,7 @@ def one_run(at, fleet):
         refused = [one for one in ran if one.returncode != 0]
         assert len(well) == 1, f"{race}: {len(well)} different inputs were accepted"
         assert {json.loads(one.stderr)["code"] for one in refused} == {"FER-1301"}, refused
+        show(acked=clients + len(well), refused=len(refused) + 1)
     fleet.all_ended()
     print(f"{clients} clients, {at.asked.rounds} rounds: 1 run and {clients} equal answers each; of "
           f"{clients} inputs 1 was accepted, {clients - 1} were a conflict", flush=True)
@@ -90,7 +91,7 @@ def main():
     arguments.add_argument("tests", nargs="*")
     asked = arguments.parse_args()
     return carry_out([a_key_is_one_run_on_postgres, a_key_is_one_run_on_sqlite],
-                     lambda folder: Place(asked, folder), asked.tests)
+                     lambda folder: Place(asked, folder), asked.tests, "fleet_keys")
 
 
 if __name__ == "__main__":

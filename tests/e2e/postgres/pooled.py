@@ -90,7 +90,7 @@ def main():
     arguments.add_argument("--wakes", type=int, default=20)
     arguments.add_argument("tests", nargs="*")
     asked = arguments.parse_args()
-    return carry_out(TESTS, lambda folder: Place(asked, folder), asked.tests)
+    return carry_out(TESTS, lambda folder: Place(asked, folder), asked.tests, "fleet_pool")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from fleet import Fleet, carry_out  # noqa: E402
+from fleet import Fleet, carry_out, show  # noqa: E402
 from server import Server, free_port  # noqa: E402
 
 
@@ -50,6 +50,7 @@ class Pair:
     def fail_over(self):
         self.primary.kill()
         self.replica.promote()
+        show(faults=1)
 
     def close(self):
         self.fleet.close()
@@ -70,6 +71,9 @@ def a_synchronous_replica_loses_nothing_that_was_acknowledged(at):
     begun = time.monotonic()
     at.fail_over()
     took = time.monotonic() - begun
+    left = events(at.replica)
+    fleet.until(lambda: events(at.replica) > left, "work goes on", 60)
+    show(worst_recovery_ms=int((time.monotonic() - begun) * 1000))
     assert feeding.wait(timeout=150) == 0, "a client gave up"
     fleet.all_ended()
     print(f"promoted in {took:.1f} s; {at.asked.runs} runs ended {time.monotonic() - begun:.1f} s "
@@ -151,6 +155,7 @@ def an_asynchronous_replica_that_lags_loses_commits_and_that_is_found(at):
     print(f"{len(lost)} acknowledged starts are lost, {len(shorter)} runs are shorter than they were; "
           f"of {sum(seen.values())} events {sum(there.values())} are left", flush=True)
     assert lost and shorter, "nothing was lost, so nothing was tested"
+    show(lost_and_named=len(lost))
     living.finds(at, fleet)
 
     # Workers find what they know, and say so. They know nothing of runs that they had ended, and that were
@@ -319,8 +324,8 @@ def main():
     arguments.add_argument("--rounds", type=int, default=1)
     arguments.add_argument("tests", nargs="*")
     asked = arguments.parse_args()
-    return max(carry_out(TESTS, lambda folder: Pair(asked, folder), asked.tests)
-               for _ in range(asked.rounds))
+    return carry_out(TESTS * asked.rounds, lambda folder: Pair(asked, folder), asked.tests,
+                     "fleet_promotion")
 
 
 if __name__ == "__main__":

@@ -180,7 +180,7 @@ def main():
     arguments.add_argument("--rounds", type=int, default=10)
     arguments.add_argument("tests", nargs="*")
     asked = arguments.parse_args()
-    return carry_out(TESTS, lambda folder: Place(asked, folder), asked.tests)
+    return carry_out(TESTS, lambda folder: Place(asked, folder), asked.tests, "fleet_role")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 // Workflows made by chance from one seed: whatever they do, they end, nothing blocks them, their
 // journals replay, and a run that leaves memory after every event tells the very same history.
 #include "semantics.hpp"
+#include "tests/attack/evidence.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -216,6 +217,7 @@ TEST_CASE("workflows made by chance end in every world, and replay") {
   const int seeds = asked != nullptr ? std::atoi(asked) : 25;
   const char* from = std::getenv("FERMATA_SEED");
   const int begin = from != nullptr ? std::atoi(from) : 1;
+  std::int64_t crashes = 0;
   for (int seed = begin; seed < begin + seeds; ++seed) {
     CAPTURE(seed);
     std::size_t events = 0;
@@ -227,6 +229,9 @@ TEST_CASE("workflows made by chance end in every world, and replay") {
       CAPTURE(at);
       (void)world(seed, way::crash_before, at);
       (void)world(seed, way::crash_after, at);
+      crashes += 2;
     }
   }
+  fermata::attack::keep("semantics_fuzz", static_cast<std::uint64_t>(begin),
+                        {{"rounds", seeds}, {"faults", crashes}});
 }

@@ -23,7 +23,8 @@
 namespace fermata::runtime {
 
 namespace {
-constexpr std::int64_t tick_us = 1'000'000;
+// Who dies on this host is noticed by the next tick: its runs are to go on within a second.
+constexpr std::int64_t tick_us = 500'000;
 constexpr int runaway_exit = 70;
 constexpr std::int64_t complain_again_us = 60'000'000;
 
@@ -34,7 +35,7 @@ std::string clock_text(std::int64_t wall_us) {
 }
 }  // namespace
 
-/// The guard meets the same trouble each second; it is said once a minute. Of a database that is away, since
+/// The guard meets the same trouble at each tick; it is said once a minute. Of a database that is away, since
 /// when: whatever failed then has waited for it.
 void session::complain(const absl::Status& why) {
   const std::string text =
@@ -50,7 +51,7 @@ void session::complain(const absl::Status& why) {
   log(level::warning, text);
 }
 
-/// A second, less when code that runs just now will be slow before.
+/// A tick, less when code that runs just now will be slow before.
 std::int64_t session::until_next_look() const {
   const std::int64_t since = loop_->code_since();
   if (since == 0 || since == complained_) return tick_us;
@@ -177,7 +178,8 @@ bool passes(const absl::Status& why) {
 /// A rescuer that dies in between is followed by another, which does the rest.
 void session::look_for_the_dead() {
   const std::int64_t steady = journal_.time().steady_now_us();
-  look_next_ = steady + engine::limits::idle_poll_ms * 1000;
+  // A lease that somebody takes right after this look isn't over before.
+  look_next_ = steady + engine::limits::lease_ms * 1000;
   const auto care = store_.needs_care(me_.row);
   if (!care.ok()) return complain(care.status());
   if (care->dead) {

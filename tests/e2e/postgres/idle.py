@@ -18,8 +18,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from fleet import Fleet, keep, show_logs  # noqa: E402
 from server import Server  # noqa: E402
 
-# Each 30 s a worker looks for work, and for the dead and what they left, by a statement each; one that
-# owns nothing has no lease to renew. With some room: more is a mistake.
+# Each 30 s a worker looks for work, and each 15 s (a lease) for the dead and what they left, by a statement
+# each; one that owns nothing has no lease to renew. With some room: more is a mistake.
 IDLE_POLL = 30
 STATEMENTS_MAX = 4
 

@@ -4,10 +4,10 @@
 and goes on, or fails. Programs whose results and counters were predicted (tests/attack/programs) run
 meanwhile on other workers; afterwards everything must be there once, and each place must have been hit.
 
-    failpoints.py BIN_FOLDER [--store sqlite|postgres] [--seed N] [--all] [--only PLACE]
+    failpoints.py BIN_FOLDER [--store sqlite|postgres] [--seed N] [--all] [--only PLACE] [--cases N]
     failpoints.py --list        every place in the source is in tests/attack/README.md, and no other
 
-Without --all each place gets a kill, at its first or second hit.
+Without --all: so many of all cases, by chance.
 """
 import argparse
 import os
@@ -29,6 +29,8 @@ from server import Server  # noqa: E402
 KILL, FREEZE, SLEEP, ERROR = "kill", "stop", "sleep", "error"
 AT_ONCE = 40  # programs open at a time
 TOGETHER = 5  # victims at a time
+TOGETHER_SLOWLY = 12  # of those that wait for seconds
+UNREADABLE = 40  # runs, at most, that one can't read
 PATIENCE_SECONDS = 120
 # What clients do, too.
 CLIENTS = ["writer.before_start", "writer.after_start", "writer.before_signal", "writer.after_signal"]
@@ -75,12 +77,15 @@ class Victim:
         self.attack, self.fleet, self.place, self.act, self.at = attack, attack.fleet, place, act, at
         self.who = attack.places[place].who
         self.plan = f"{place}={act}@{at}"
-        if self.who == "reader":  # what it can't read it gives back
-            self.plan = f"replay.before=error@{at},{place}={act}"
+        if self.who == "reader":
+            # What it can't read it gives back, unless it has claimed it again meanwhile: then the next.
+            errors = [f"replay.before=error@{at + 5 * n}" for n in range(UNREADABLE)]
+            self.plan = ",".join([f"{place}={act}", *errors])
         self.process = attack.hire(fresh, FERMATA_FAILPOINT=self.plan)
         self.fleet.workers.remove(self.process)
         attack.victims.append(self.process)
         self.told = False
+        self.baits = 0
 
     def hits(self):
         return hits(self.process, self.place)
@@ -99,6 +104,14 @@ class Victim:
         if not self.told and self.fleet.serves(self.process):
             self.process.send_signal(signal.SIGTERM)
             self.told = True
+
+    def bait(self):
+        """It finds each death once: somebody dies who has only just registered."""
+        if self.hits() > self.baits:
+            self.baits += 1
+            bait = self.attack.hire(FERMATA_FAILPOINT="register.after=kill")
+            self.fleet.workers.remove(bait)
+            self.attack.victims.append(bait)
 
     def end(self):
         """One that lives goes on, and leaves in peace."""
@@ -177,6 +190,8 @@ class Attack:
                         frozen[victim] = time.monotonic() + self.chance.uniform(0.1, 1.0)
                 elif victim.who == "leaver":
                     victim.tell()
+                elif victim.place == "rescue.found":
+                    victim.bait()
             for victim, until in list(frozen.items()):
                 if time.monotonic() >= until:  # the others may wait for it
                     victim.process.send_signal(signal.SIGCONT)
@@ -189,7 +204,8 @@ class Attack:
 
     def strike_rescuer(self, place, act, at):
         """Nobody else is there to look after the dead."""
-        dead = [self.fleet.workers[0], *[self.settle(self.hire()) for _ in range(at - 1)]]
+        more = 0 if place == "rescue.found" else at - 1
+        dead = [self.fleet.workers[0], *[self.settle(self.hire()) for _ in range(more)]]
         for one in dead:
             one.send_signal(signal.SIGSTOP)  # nor do they look after each other
         for one in dead:
@@ -199,7 +215,7 @@ class Attack:
         self.strike([(place, act, at)])
         self.settle(self.hire())
 
-    def strike_opener(self, place, act):
+    def strike_opener(self, place, act, _):
         """A journal of its own is made by the victim, or by who comes after it."""
         name = f"fresh{self.hired}"
         if self.server:
@@ -250,59 +266,63 @@ class Attack:
     def plans(self, place):
         """(act, at) that this place is to meet."""
         p = self.places[place]
-        once = p.who in ("once", "leaver", "opener") or place == "rescue.found"
         # Others look after what a worker hasn't for long, checkpoints too.
-        rare = p.who == "rescuer" or place.startswith("renew.") or place.endswith("checkpoint")
+        rare = p.who == "rescuer" or is_slow(place) or place.endswith("checkpoint")
         nth = self.chance.randint(3, 3 if rare else 9)
-        ats = [1] if once else [1, 2, nth]
+        ats = [1] if p.who in ("once", "leaver", "opener") else [1, 2, nth]
         acts = [KILL, FREEZE, SLEEP, *([ERROR] if p.fails else [])]
-        every = [(act, at) for at in ats for act in acts]
-        if not self.asked.all:
-            # A lease is renewed each ten seconds at most: the second is for the long form.
-            soon = 1 if place.startswith("renew.") else 2
-            every = [(KILL, self.chance.choice(ats[:soon]))]
         # The first writes of a worker make it known: one that can't be known doesn't work.
         early = place.startswith(("writer.", "sqlite.", "postgres.")) and not rare
-        return [(act, at + 10 if act == ERROR and early else at) for act, at in every]
+        return [(act, at + 10 if act == ERROR and early else at) for at in ats for act in acts]
+
+    def cases(self):
+        """(who, place, act, at), in an order by chance."""
+        every = [(self.places[place].who, place, *plan) for place in self.hits
+                 if self.asked.only in (None, place) for plan in self.plans(place)]
+        if not self.asked.only:
+            every += [("client", place, act, min(at, 3)) for place in CLIENTS
+                      for act, at in self.plans(place)]
+        self.chance.shuffle(every)
+        return every if self.asked.all or self.asked.only else every[:self.asked.cases]
 
     def run(self):
         assert self.command("prepare").wait() == 0
         self.settle(self.hire())
-        together = []
-        for place in self.hits:
-            if self.asked.only and self.asked.only != place:
-                continue
-            for act, at in self.plans(place):
-                who = self.places[place].who
-                if who == "rescuer":
-                    self.strike_rescuer(place, act, at)
-                elif who == "opener":
-                    self.strike_opener(place, act)
-                else:
-                    together.append((place, act, at))
-        self.chance.shuffle(together)
-        for i in range(0, len(together), TOGETHER):
-            self.strike(together[i:i + TOGETHER])
-        for place in CLIENTS if not self.asked.only else ():
-            for act, at in self.plans(place):
-                self.strike_client(place, act, min(at, 3))
-        self.finish()
+        alone = {"rescuer": self.strike_rescuer, "opener": self.strike_opener,
+                 "client": self.strike_client}
+        every = self.cases()
+        beside = [what for who, *what in every if who not in alone]
+        for slow, most in ((False, TOGETHER), (True, TOGETHER_SLOWLY)):
+            some = [what for what in beside if is_slow(what[0]) == slow]
+            for i in range(0, len(some), most):
+                self.strike(some[i:i + most])
+        for who, *what in every:
+            if who in alone:
+                alone[who](*what)
+        self.finish({place for _, place, *_ in every})
 
-    def finish(self):
+    def finish(self, wanted):
         assert self.feeding is None or self.feeding.wait(timeout=300) == 0, "a client gave up"
         codes = self.fleet.dismiss()
         assert not any(codes), f"exit codes of the workers: {codes}"
         count = self.next - self.first
-        assert self.command("check", self.first, count, self.fleet.mix_log).wait() == 0, \
-            "it isn't as it was predicted"
+        check = self.command("check", self.first, count, self.fleet.mix_log, stdout=-1, text=True)
+        said = check.communicate()[0].strip()
+        print(said)
+        assert check.returncode == 0, "it isn't as it was predicted"
         for place, hits in sorted(self.hits.items()):
             print(f"{hits:8} {place}")
-        never = [place for place, hits in self.hits.items() if not hits and not self.asked.only]
+        never = [place for place in wanted if not self.hits[place] and place not in CLIENTS]
         assert not never, f"places that were never hit: {never}"
-        print(f"{self.faults} faults at {len(self.hits)} places on {self.asked.store}, {count} "
-              "programs: all as predicted")
+        lost, repeated = (int(re.search(rf"(\d+) {word}", said)[1]) for word in ("wrong", "repeated"))
+        print(f"{self.faults} faults at {len(wanted)} places on {self.asked.store}, {count} programs "
+              f"acknowledged, {lost} lost, {repeated} steps repeated: all as predicted")
         keep(f"failpoints_{self.asked.store}", self.asked.seed, rounds=self.faults,
-             faults=self.faults, acked=count, lost=0, repeated=0)
+             faults=self.faults, places=len(wanted), acked=count, lost=lost, repeated=repeated)
+
+
+def is_slow(place):
+    return place.startswith("renew.")
 
 
 def list_is_complete():
@@ -320,6 +340,7 @@ def main():
     arguments.add_argument("bin", nargs="?")
     arguments.add_argument("--store", choices=["sqlite", "postgres"], default="sqlite")
     arguments.add_argument("--all", action="store_true")
+    arguments.add_argument("--cases", type=int, default=12)
     arguments.add_argument("--only", help="one place")
     arguments.add_argument("--list", action="store_true")
     arguments.add_argument("--seed", type=int, default=int(time.time()))

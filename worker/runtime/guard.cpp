@@ -302,7 +302,11 @@ void session::end_for(const run_loop::code_here& code) {
   if (box_) box_->mark_runaway(code.slot);
   const engine::blame what{.step = code.workflow.str(), .signal = SIGXCPU};
   const bool told = engine::journal_blame(store_, code.run, me_, {what}).ok();
-  if (told && store_.leave(me_.row).ok() && box_) black_box::remove(box_path(me_.slot));
+  if (told) {
+    // Before its slot is free for another worker's.
+    if (box_) black_box::remove(box_path(me_.slot));
+    store_.leave(me_.row).IgnoreError();
+  }
   ::_exit(runaway_exit);
 }
 

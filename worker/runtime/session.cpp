@@ -155,10 +155,11 @@ bool session::run() {
   journal_.writer().drain();
   if (!dead_.load()) {
     engine::failpoint("leave.before");
+    // Before its slot is free for another worker's.
+    if (box_) black_box::remove(box_path(me_.slot));
     if (auto left = store_.leave(me_.row); !left.ok())
       log(level::warning, std::string(left.message()));
     engine::failpoint("leave.after");
-    if (box_) black_box::remove(box_path(me_.slot));
   }
   return !dead_.load() || stopping_.load() != 0;
 }

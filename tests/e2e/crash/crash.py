@@ -132,6 +132,27 @@ def a_rescuer_that_dies_is_followed_by_another(at):
     assert "all is sound" in at("verify")
 
 
+def who_leaves_takes_no_other_ones_black_box_along(at):
+    if os.environ.get("FERMATA_HAS_FAILPOINTS") != "1":
+        return print("        (this build has no failpoints)")
+    at.env["FERMATA_FAILPOINT"] = "leave.after=stop"
+    leaver = at.hire(WORKER)
+    del at.env["FERMATA_FAILPOINT"]
+    leaver.send_signal(signal.SIGTERM)
+    stat = pathlib.Path(f"/proc/{leaver.pid}/stat")
+    at.until(lambda: stat.read_text().rsplit(")", 1)[1].split()[0] == "T")
+    heir = at.hire(WORKER)  # in the slot that is free by now
+    leaver.send_signal(signal.SIGCONT)
+    assert leaver.wait(timeout=30) == 0
+    at.workers.remove(leaver)
+
+    start_unchecked(at, "make_thumbnail", "broken")
+    at.until(lambda: heir.poll() == -signal.SIGSEGV)
+    at.workers.remove(heir)
+    at.hire(CRASH_ME, "--journal", at.journal, "--queue", "elsewhere")
+    at.until(lambda: crashes_told(at, "broken") == 1)
+
+
 def retry_releases_it(at):
     at.dismiss(at.hire(WORKER))
     start_unchecked(at, "make_thumbnail", "broken")
@@ -271,6 +292,7 @@ if __name__ == "__main__":
             the_run_is_quarantined_and_the_others_go_on,
             with_three_workers_alive_it_takes_no_more_deaths,
             a_rescuer_that_dies_is_followed_by_another,
+            who_leaves_takes_no_other_ones_black_box_along,
             retry_releases_it,
             a_crash_of_the_workflows_own_code_is_told_too,
             an_awaitable_step_is_quarantined_and_those_that_wait_beside_it_arent_blamed,

@@ -4,16 +4,20 @@
 
     freeze.py BIN_FOLDER outside   before a transaction: its runs are taken, its late write is refused
     freeze.py BIN_FOLDER inside    in a write transaction: the others wait, name the holder after
-                                   10 s, and go on by themselves
+                                   10 s, and go on by themselves; with "death" it is killed there
 """
 import os
+import pathlib
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 
-LEASE_SECONDS = 15
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[2] / "attack"))
+from evidence import keep  # noqa: E402
+
+RUNS_OF_EACH = 4
 
 
 def state_of(pid):
@@ -56,17 +60,18 @@ class Attack:
 
 def outside(attack):
     frozen = attack.hire("frozen", "sqlite.before_lock=stop@20")
-    assert attack.client("start", 0, 4) == 0
+    assert attack.client("start", 0, RUNS_OF_EACH) == 0
     wait_until(lambda: state_of(frozen.pid) == "T", 30, "the worker stops at its failpoint")
-    other = attack.hire("other")
     begun = time.monotonic()
+    other = attack.hire("other")
     assert attack.client("wait", 60) == 0, "the other worker finishes everything"
-    print(f"the runs of the frozen worker were finished after {time.monotonic() - begun:.1f} s")
+    took = time.monotonic() - begun
     frozen.send_signal(signal.SIGCONT)
     wait_until(lambda: "goes on under a new id" in attack.heard("frozen")
                or "another owner has gone on" in attack.heard("frozen"), 20,
                "the frozen worker finds that its runs were taken")
-    return finish(attack, [frozen, other], 4)
+    finish(attack, [frozen, other])
+    return "the runs of the frozen worker were finished after", took
 
 
 def inside(attack, end):
@@ -75,22 +80,26 @@ def inside(attack, end):
                "the worker starts")
     other = attack.hire("other")
     time.sleep(0.5)
-    feeding = subprocess.Popen([f"{attack.bin}/attack_client", attack.journal, "start", "0", "4"],
+    feeding = subprocess.Popen([f"{attack.bin}/attack_client", attack.journal, "start", "0",
+                                str(RUNS_OF_EACH)],
                                stderr=open(f"{attack.folder}/feeding.log", "w"))
     wait_until(lambda: state_of(frozen.pid) == "T", 30, "the worker stops in its transaction")
     named = lambda: any(str(frozen.pid) in attack.heard(name) for name in ("other", "feeding"))
     wait_until(named, 25, "who waits names the holder of the lock")
     print("the holder was named")
     frozen.send_signal(end)
+    begun = time.monotonic()
     assert feeding.wait(timeout=30) == 0, "the starts go on by themselves"
     if end == signal.SIGKILL:
         frozen.wait()
         frozen = attack.hire("next")
     assert attack.client("wait", 60) == 0
-    return finish(attack, [frozen, other], 4)
+    took = time.monotonic() - begun
+    finish(attack, [frozen, other])
+    return "all was finished, once the lock was free, after", took
 
 
-def finish(attack, workers, count):
+def finish(attack, workers):
     said = lambda: "".join(attack.heard(name[:-4]) for name in os.listdir(attack.folder)
                            if name.endswith(".log") and name != "mix.log")
     for worker in workers:
@@ -100,7 +109,7 @@ def finish(attack, workers, count):
     for worker in workers:
         code = worker.wait(timeout=30)
         assert code in (0, -signal.SIGKILL), f"a worker ended with {code}"
-    return attack.client("check", count, f"{attack.folder}/mix.log")
+    assert attack.client("check", RUNS_OF_EACH, f"{attack.folder}/mix.log") == 0
 
 
 def main():
@@ -108,8 +117,14 @@ def main():
         attack = Attack(folder, sys.argv[1])
         try:
             if sys.argv[2] == "outside":
-                return outside(attack)
-            return inside(attack, signal.SIGKILL if "death" in sys.argv[3:] else signal.SIGCONT)
+                what, took = outside(attack)
+            else:
+                what, took = inside(
+                    attack, signal.SIGKILL if "death" in sys.argv[3:] else signal.SIGCONT)
+            print(f"{what} {took:.1f} s")
+            keep("_".join(["freeze", *sys.argv[2:]]), 0, rounds=1, faults=1, acked=RUNS_OF_EACH * 6,
+                 lost=0, repeated=0, worst_recovery_ms=round(took * 1000))
+            return 0
         except BaseException:
             for name in os.listdir(folder):
                 if name.endswith(".log") and name != "mix.log":

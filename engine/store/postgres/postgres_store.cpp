@@ -92,6 +92,7 @@ absl::StatusOr<batch_result> postgres_store::commit(batch&& what) {
   using result = absl::StatusOr<batch_result>;
   journal_parts& parts = *parts_;
   return guarded<result>([&]() -> result {
+    parts.at.check_may_write();
     parts.acked.compare(parts.at);
     if (appended_plainly(parts, what)) {
       batch_result done;

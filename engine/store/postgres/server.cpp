@@ -96,6 +96,12 @@ server::server(address where, const open_options& options, warn say)
 
 server::~server() = default;
 
+void server::check_may_write() const {
+  if (read_only_)
+    fail(absl::StatusCode::kFailedPrecondition, "FER-2104",
+         where.text + " was opened for reading only", failure::refused);
+}
+
 identity server::known() const {
   const std::lock_guard guard(mutex_);
   return known_.value_or(identity{});

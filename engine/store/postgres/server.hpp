@@ -58,6 +58,7 @@ class server {
   template <class Work>
   auto write(Work&& work) -> decltype(work(std::declval<transaction&>())) {
     using result = decltype(work(std::declval<transaction&>()));
+    check_may_write();
     attempts again(*this);
     for (;;) {
       lease on = take(again);
@@ -84,6 +85,9 @@ class server {
       }
     }
   }
+
+  /// Throws when the journal was opened for reading only.
+  void check_may_write() const;
 
   /// Whom we talk to. Rises with each promotion that was seen: leases of the time before aren't
   /// believed to have ended.

@@ -13,6 +13,17 @@ if(FERMATA_SANITIZE)
   add_link_options(-fsanitize=${FERMATA_SANITIZE})
 endif()
 
+option(FERMATA_COVERAGE "Count what tests reach of engine/, for scripts/coverage.sh" OFF)
+if(FERMATA_COVERAGE)
+  # The rest of the tree isn't counted: that would only make it large and slow.
+  file(CONFIGURE OUTPUT "${PROJECT_BINARY_DIR}/counted.list"
+    CONTENT "default:skip\nsource:${PROJECT_SOURCE_DIR}/engine/*=allow\n")
+  add_compile_options(-fprofile-instr-generate -fcoverage-mapping
+    "-fprofile-list=${PROJECT_BINARY_DIR}/counted.list")
+  add_compile_definitions(FERMATA_COVERAGE)
+  add_link_options(-fprofile-instr-generate)
+endif()
+
 # No path of the machine that built it gets into a binary: source locations are stored in journals
 # and read on other machines.
 cmake_path(IS_PREFIX PROJECT_SOURCE_DIR "${PROJECT_BINARY_DIR}" NORMALIZE fermata_build_is_inside)

@@ -41,6 +41,8 @@ for corpus in tests/fuzz/corpus/*/; do
   fi
   executed=$(sed -nE 's/^stat::number_of_executed_units: *([0-9]+)$/\1/p' "$log")
   inputs=$((inputs + ${executed:-0}))
+  reached=$(sed -nE 's/^#.* cov: ([0-9]+) ft: ([0-9]+) .*/\1 edges, \2 features/p' "$log" | tail -n 1)
+  printf '%s: %s inputs, %s\n' "$name" "${executed:-0}" "${reached:-nothing reached}"
   if [[ -n $merge ]]; then
     "build/fuzz/bin/fuzz_$name" -merge=1 -max_len=1024 "$corpus" "$work" >/dev/null 2>&1
   fi

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # soak.sh [--bin DIR] [--rounds N] [--programs N] [--seeds N] [--minutes N] [--seconds N] [--only WORD] [--list]
-# The attacks in their long forms, some hours of them; --only: those whose name or description has WORD;
-# --list: names, descriptions and commands, and nothing is run. Without --bin the ci preset is built first.
-# What each said is in build/soak/NAME.log, what it has shown in build/soak/evidence.jsonl; a run of all of
-# them begins that anew, and writes docs/guarantees.md. One that fails doesn't keep the others from running.
+# The attacks in their long forms, some hours of them. --only: the one of that name, else those whose name or
+# description has WORD; --list: names, descriptions and commands, and nothing is run. Without --bin the ci
+# preset is built first. What each said is in build/soak/NAME.log, what it has shown in
+# build/soak/evidence.jsonl; a run of all of them begins that anew, and writes docs/guarantees.md. One that
+# fails doesn't keep the others from running.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -26,15 +27,16 @@ while (($# > 0)); do
     --seconds) seconds=${2:?--seconds needs a number} ;;
     --only) only=${2:?--only needs a word} ;;
     --list) list=yes && shift && continue ;;
-    *) sed -n '3,7s/^# //p' "$0" >&2 && exit 2 ;;
+    *) sed -n '3,8s/^# //p' "$0" >&2 && exit 2 ;;
   esac
   shift 2
 done
 # share N: that part of the rounds, at least one.
 share() { echo $((rounds / $1 > 0 ? rounds / $1 : 1)); }
-runs=$((rounds > 50 ? 2 * rounds : 100))
+runs=$((rounds > 150 ? 2 * rounds : 300))
 
 kept=build/soak
+exact=
 number=0
 all=0
 summary=()
@@ -44,7 +46,11 @@ failed=()
 attack() {
   local name=$1 description=$2 began=$SECONDS took status=0
   shift 2
-  if [[ $name != *"$only"* && $description != *"$only"* ]]; then return; fi
+  if [[ -n $exact ]]; then
+    [[ $name == "$exact" ]] || return 0
+  elif [[ $name != *"$only"* && $description != *"$only"* ]]; then
+    return 0
+  fi
   if [[ -n $list ]]; then
     printf '%s\t%s\t%s\n' "$name" "$description" "$*"
     return
@@ -115,6 +121,7 @@ attacks() {
   attack fuzz "fuzzers, $seconds s each" scripts/fuzz.sh --seconds "$seconds"
 }
 
+exact=$(only='' list=yes attacks | cut -f 1 | grep -Fx -- "$only" || true)
 if [[ -n $list ]]; then
   bin=${bin:-build/ci/bin}
   attacks

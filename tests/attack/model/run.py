@@ -119,7 +119,7 @@ def main():
             print(f"{'ok  ' if ok else 'FAIL'} {flags}: {what}", flush=True)
     if wrong:
         sys.exit(f"model: {wrong} of {len(jobs)} searches went wrong")
-    keep("model", 0, rounds=len(right), states=states_all, variants=len(WRONG))
+    keep("model", "none", rounds=len(right), states=states_all, variants=len(WRONG))
     print(f"model: it holds in {states_all:,} states; {len(WRONG)} variants are found wrong")
 
 

@@ -118,6 +118,7 @@ attacks() {
   attack nth_error "$((rounds * 40)) n-th errors" "$bin/nth_error" --rounds "$((rounds * 40))"
   attack power_cut "$((rounds * 200)) power cuts" "$bin/power_cut" --rounds "$((rounds * 200))"
   attack planted "planted bugs" python3 tests/attack/planted/run.py "$bin" --all --parallel 1
+  attack coverage "what fast tests reach of engine/" scripts/coverage.sh
   attack fuzz "fuzzers, $seconds s each" scripts/fuzz.sh --seconds "$seconds"
 }
 

@@ -5,10 +5,9 @@
 #include "engine/store/store.hpp"
 #include "worker/runtime/attempt.hpp"
 #include "worker/runtime/black_box.hpp"
+#include "worker/runtime/lease.hpp"
 #include "worker/runtime/registry.hpp"
 
-#include <atomic>
-#include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -40,7 +39,7 @@ class attempt_host {
   void wake() const { parts_.wake(); }
 
   /// Whether attempts may be started now.
-  bool has_lease() const { return time().boot_now_us() < lease_until.load(); }
+  bool has_lease() const { return held.allows(time().boot_now_us()); }
   /// Null when the session is over.
   std::shared_ptr<void> io();
   /// Runs the body of a step, synchronous or transactional, on this thread.
@@ -52,8 +51,7 @@ class attempt_host {
   /// The session is over: awaitables are dropped where they stand.
   void close();
 
-  /// CLOCK_BOOTTIME µs until which this worker may start attempts.
-  std::atomic<std::int64_t> lease_until = INT64_MAX;
+  lease held;
 
  private:
   const parts parts_;

@@ -107,11 +107,13 @@ bool session::vouches() {
 /// one may be left when all runs have ended: it is taken back, or it would run out.
 void session::renew() {
   const bool owns = loop_->owned() > 0 || loop_->held() > 0;
-  std::int64_t held = host_->lease_until.load();
+  lease& mine = host_->held;
+  const std::int64_t held = mine.until();
+  const std::uint64_t claims = mine.claims();
   // A server that was promoted may not know this worker, which would then claim in vain.
   const std::uint32_t lineage = store_.lineage();
   const bool promoted = lineage != lineage_;
-  if (!owns && held == INT64_MAX && !promoted) return;
+  if (!owns && held == lease::none && !promoted) return;
   const std::int64_t boot = store_.boot_now();
   if (!promoted && owns && renewed_ != 0 && boot - renewed_ < engine::limits::renew_ms * 1000)
     return;
@@ -126,7 +128,7 @@ void session::renew() {
               "under a new id [FER-3002]"
             : "this worker was silent for a lease and its runs were taken; it goes on under "
               "a new id [FER-3002]");
-    host_->lease_until = 0;
+    mine.lost();
     dead_ = true;
     return host_->wake();
   }
@@ -137,13 +139,12 @@ void session::renew() {
   }
   renewed_ = owns ? boot : 0;
   if (owns) {
-    leased(boot);
+    mine.renewed(boot);
     // Steps wait for a lease that was over, as after a disk that was full for long.
-    if (held <= boot || held == INT64_MAX) host_->wake();
+    if (held <= boot || held == lease::none) host_->wake();
     return;
   }
-  // A claim that came meanwhile has set another; the next tick renews it.
-  host_->lease_until.compare_exchange_strong(held, INT64_MAX);
+  mine.taken_back(claims, store_.boot_now());
 }
 
 namespace {

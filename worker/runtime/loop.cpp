@@ -90,11 +90,13 @@ void run_loop::admitted(const engine::start_item& item, const engine::start_resu
 void run_loop::admission_failed(const engine::start_item& item,
                                 const absl::Status& answer) noexcept {
   --reserved_;
+  std::int64_t asked = 0;
   {
     const std::lock_guard lock(mutex_);
-    asked_.erase(item.request.run);
+    asked = asked_.extract(item.request.run).mapped();
   }
   if (!absl::IsUnavailable(answer)) return;
+  outside_.leased(asked);
   lost_runs_ = true;
   poke();
 }

@@ -39,7 +39,7 @@ class loop_outside {
   virtual bool stopping() const noexcept { return false; }
   virtual void log(level how, std::string_view text) = 0;
   virtual void run_line(const engine::log_line& line) = 0;  // what `ctx.log` said
-  /// A commit that began then (CLOCK_BOOTTIME µs) has set the lease.
+  /// A commit that was sent then (CLOCK_BOOTTIME µs) has given this worker something, or may have.
   virtual void leased(std::int64_t since_boot_us) noexcept = 0;
 };
 

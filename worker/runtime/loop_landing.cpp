@@ -35,6 +35,7 @@ void run_loop::take_answer(commit_answer&& what) {
                                              engine::fer_code_of(what.answer.status())));
     }
     again_at_ = steady + options_.retry_us;
+    if (what.claims) outside_.leased(what.sent);
     claim_failed_ = claim_failed_ || (what.claims && !engine::planted("lost_claim_is_forgotten"));
     if (!engine::planted("failed_batch_is_dropped")) again_.push_back(std::move(what));
     return;

@@ -196,12 +196,6 @@ void session::run_line(const engine::log_line& line) {
               {{"run", line.run.text()}, {"place", line.place}});
 }
 
-void session::leased(std::int64_t since_boot_us) noexcept {
-  const std::int64_t until = since_boot_us + engine::limits::lease_ms * 1000;
-  std::int64_t before = host_->lease_until.load();
-  while ((before == INT64_MAX || before < until) &&
-         !host_->lease_until.compare_exchange_weak(before, until)) {
-  }
-}
+void session::leased(std::int64_t since_boot_us) noexcept { host_->held.claimed(since_boot_us); }
 
 }  // namespace fermata::runtime

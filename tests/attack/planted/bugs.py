@@ -189,6 +189,8 @@ WORKER = [
         Case("unit_dispatch", "beside a claim nothing is written but plain appends")),
     bug("lease_never_renewed", "a worker that is at work is taken for dead after a lease",
         Case("unit_worker_leaving", "a worker that is at work renews its lease")),
+    bug("claim_prolongs_the_lease", "a worker believes in a lease that its store doesn't have",
+        Case("unit_worker_parts", "a claim doesn't make a lease longer that is there already")),
     bug("step_begins_without_a_lease", "a worker that was frozen begins steps after its lease",
         Case("unit_worker_frames",
              "attempts that came too late for their lease begin when there is one again")),

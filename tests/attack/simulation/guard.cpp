@@ -30,25 +30,27 @@ bool process::vouches() {
 
 void process::renew() {
   const bool owns = loop_->owned() > 0 || loop_->held() > 0;
-  std::int64_t held = host_->lease_until;
-  if (!owns && held == INT64_MAX) return;
+  runtime::lease& mine = host_->held;
+  const std::int64_t held = mine.until();
+  const std::uint64_t claims = mine.claims();
+  if (!owns && held == runtime::lease::none) return;
   const std::int64_t boot = store_->boot_now();
   if (owns && renewed_ != 0 && boot - renewed_ < engine::limits::renew_ms * 1000) return;
   const absl::Status done = store_->renew(row_, owns ? boot + engine::limits::lease_ms * 1000 : 0);
   if (absl::IsNotFound(done)) {
     in_.tell("{}: was silent for a lease, and goes on under a new id", name_);
-    host_->lease_until = 0;
+    mine.lost();
     marked_dead_ = true;
     return in_.turns.ring(main_);
   }
   if (!done.ok()) return;
   renewed_ = owns ? boot : 0;
   if (owns) {
-    leased(boot);
-    if (held <= boot || held == INT64_MAX) in_.turns.ring(main_);
+    mine.renewed(boot);
+    if (held <= boot || held == runtime::lease::none) in_.turns.ring(main_);
     return;
   }
-  host_->lease_until.compare_exchange_strong(held, INT64_MAX);
+  mine.taken_back(claims, store_->boot_now());
 }
 
 void process::look_for_the_dead() {

@@ -214,10 +214,6 @@ void process::execute(std::vector<runtime::step_pool::task>&& tasks) {
     steps_.push_back(add("step", roles - 1, std::move(task)));
 }
 
-void process::leased(std::int64_t since_boot_us) noexcept {
-  const std::int64_t until = since_boot_us + engine::limits::lease_ms * 1000;
-  std::atomic<std::int64_t>& held = host_->lease_until;
-  if (held == INT64_MAX || held < until) held = until;
-}
+void process::leased(std::int64_t since_boot_us) noexcept { host_->held.claimed(since_boot_us); }
 
 }  // namespace fermata::simulation

@@ -207,7 +207,7 @@ class bench final : public runtime::loop_outside {
   void work_with_lease_over() {
     loop_->poke();
     (void)loop_->turn();
-    host->lease_until = 0;
+    host->held.lost();
     work();
   }
 
@@ -347,7 +347,7 @@ TEST_CASE("attempts that came too late for their lease begin when there is one a
 
   b.work_with_lease_over();
   CHECK(run.describe().state == run_state::running);
-  b.host->lease_until = INT64_MAX;
+  b.host->held.renewed(b.store->boot_now());
   b.work();
 
   CHECK(run.describe().state == run_state::completed);

@@ -20,6 +20,7 @@ inline constexpr std::int64_t store_retry_ms = 200;        // while the store ca
 inline constexpr std::int64_t heartbeat_write_ms = 1'000;  // heartbeats are not events
 inline constexpr std::int64_t late_task_ms = 1'000;        // its own worker times it out first
 inline constexpr std::int64_t clock_warning_ms = 2'000;    // behind the journal's newest time
+inline constexpr std::int64_t task_begins_ms = 500;        // half of it: then its time-outs count
 
 // Sizes, in bytes.
 inline constexpr std::size_t payload_inline = 16 * 1024;  // above: a blob, so that rows stay small

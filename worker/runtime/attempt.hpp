@@ -100,6 +100,10 @@ class live_attempt final : public detail::attempt_port {
   bool draining = false;  // stopped because the worker stops: it hasn't failed
   engine::time_us started = 0;
   std::int64_t deadline_us = 0;  // steady
+  // Of a task, by CLOCK_BOOTTIME: from when its time-outs count at the latest, and from when on its
+  // run's owner may have given it up.
+  std::int64_t counts_from_us = INT64_MAX;
+  std::int64_t late_from_us = INT64_MAX;
   detail::live_run::local_op local;
   engine::slot slot = 0;
   std::size_t among_running = 0;  // its place there
@@ -119,10 +123,11 @@ class live_attempt final : public detail::attempt_port {
   black_box* box_ = nullptr;  // set on the thread that begins it
   std::atomic<int> box_slot_ = -1;
   std::atomic<std::int64_t> last_beat_us_ = 0;
+  std::atomic<bool> written_ = false;  // it was
   mutable std::once_flag text_made_;
   mutable std::string run_text_;
   std::mutex mutex_;
-  std::int64_t written_us_ = 0;  // guarded by mutex_
+  std::int64_t tried_us_ = 0;  // to write a heartbeat; guarded by mutex_
 };
 
 /// How an attempt's body ended; posted to the run loop.
@@ -130,7 +135,8 @@ struct attempt_done {
   std::shared_ptr<live_attempt> what;
   engine::payload value;
   std::exception_ptr problem;
-  bool refused = false;  // not begun: the lease was over, or the frame that it refers to is gone
+  // Not begun: the lease was over, its owner may have given it up, or its frame is gone.
+  bool refused = false;
 };
 
 }  // namespace fermata::runtime

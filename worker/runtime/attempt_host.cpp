@@ -62,14 +62,15 @@ void attempt_host::execute(live_attempt& a, attempt_done& to) const {
   a.leave_box();
 }
 
-bool attempt_host::write_heartbeat(const live_attempt& a, const detail::payload& details) const {
+absl::Status attempt_host::write_heartbeat(const live_attempt& a,
+                                           const detail::payload& details) const {
   engine::heartbeat_row beat{.run = a.run(),
                              .operation = a.start().operation,
                              .attempt = a.attempt(),
                              .at = parts_.store->now()};
   if (!details.bytes.empty()) beat.details = detail::to_engine(details);
   if (a.task() != nullptr) beat.epoch = a.task()->epoch;
-  return !absl::IsNotFound(parts_.store->put_heartbeat(beat));
+  return parts_.store->put_heartbeat(beat);
 }
 
 }  // namespace fermata::runtime

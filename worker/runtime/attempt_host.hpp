@@ -44,8 +44,8 @@ class attempt_host {
   std::shared_ptr<void> io();
   /// Runs the body of a step, synchronous or transactional, on this thread.
   void execute(live_attempt& what, attempt_done& to) const;
-  /// False: the attempt's task was taken back.
-  bool write_heartbeat(const live_attempt& what, const detail::payload& details) const;
+  /// NOT_FOUND: the attempt's task was taken back.
+  absl::Status write_heartbeat(const live_attempt& what, const detail::payload& details) const;
   /// The frames that a body of `ctx.run` still at work refers to: they go when no attempt is left.
   void keep(std::unique_ptr<detail::live_run> frames);
   /// The session is over: awaitables are dropped where they stand.

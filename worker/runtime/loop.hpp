@@ -286,8 +286,9 @@ class run_loop final : public detail::local_worker {
   // loop_tasks.cpp
   std::vector<engine::task_room> rooms() const;
   std::vector<engine::task_name> holds() const;
-  void take_tasks(std::vector<engine::task_row>&& tasks);
-  void take_task(engine::task_row&& task);
+  void take_tasks(std::vector<engine::task_row>&& tasks, std::int64_t sent);
+  void take_task(engine::task_row&& task, std::int64_t taken);
+  void not_begun(live_attempt& what);
   void stop_task(const engine::task_name& name);
   void dispatch_tasks(std::vector<step_pool::task>& to);
   void finish_task(attempt_done&& what);

@@ -109,17 +109,18 @@ bool run_loop::is_journal_transaction(const live_attempt& what) const {
   return how != nullptr && !*how;
 }
 
+/// Or from a little earlier, for a task that begins late: its owner counts from when it was taken.
 void run_loop::time_from_now(live_attempt& a) {
-  const std::int64_t steady = journal_.time().steady_now_us();
+  const std::int64_t late = std::max<std::int64_t>(0, store_.boot_now() - a.counts_from_us);
+  const std::int64_t since = journal_.time().steady_now_us() - late;
   if (a.start().plan.timeout_ms > 0)
-    check_by(a.deadline_us = steady + a.start().plan.timeout_ms * 1000);
-  a.begin_silence(steady);
+    check_by(a.deadline_us = since + a.start().plan.timeout_ms * 1000);
+  a.begin_silence(since);
   if (a.start().plan.heartbeat_timeout_ms > 0)
-    check_by(steady + a.start().plan.heartbeat_timeout_ms * 1000);
+    check_by(since + a.start().plan.heartbeat_timeout_ms * 1000);
 }
 
 step_pool::task run_loop::task_of(active& run, std::shared_ptr<live_attempt> a) {
-  time_from_now(*a);
   // An attempt that its process didn't survive isn't counted. A fresh run's first ones have none
   // before them: no statement for these.
   const bool taken_over = a->start().inherited && run.row.epoch > 1;
@@ -128,6 +129,7 @@ step_pool::task run_loop::task_of(active& run, std::shared_ptr<live_attempt> a) 
     if (beat.ok() && *beat) a->saved_beat = detail::to_sdk((*beat)->details);
   }
   if (is_local(a->start().kind)) a->local = run.live->begin_body(a->slot);
+  time_from_now(*a);
   return body_of(std::move(a));
 }
 
@@ -140,9 +142,16 @@ step_pool::task run_loop::body_of(std::shared_ptr<live_attempt> a) {
     };
     attempt_done done;
     done.what = a;
-    const bool in_time = host.has_lease() || engine::planted("step_begins_without_a_lease");
+    const bool in_time = (host.has_lease() || engine::planted("step_begins_without_a_lease")) &&
+                         host.time().boot_now_us() < a->late_from_us;
     if (!in_time || (is_local(a->start().kind) && !a->enter_frame())) {
       done.refused = true;
+      a->leave_frame();
+      return post(to, host, std::move(done));
+    }
+    // It waited for its thread so long that it has failed meanwhile, or isn't wanted any more.
+    if (a->stop_requested()) {
+      done.problem = std::make_exception_ptr(cancelled("stopped before it began"));
       a->leave_frame();
       return post(to, host, std::move(done));
     }

@@ -95,7 +95,7 @@ void run_loop::take_claimed(engine::batch_result& from, std::int64_t sent) {
   more_tasks_ = from.more_tasks;
   if (!from.claimed.empty() || !from.tasks.empty()) outside_.leased(sent);
   for (const engine::task_name& name : from.stopped) stop_task(name);
-  take_tasks(std::move(from.tasks));
+  take_tasks(std::move(from.tasks), sent);
   if (std::exchange(claim_failed_, false)) {
     find_lost_tasks();
     lost_runs_ = true;

@@ -97,7 +97,7 @@ void run_loop::compare_tasks() {
     gone.push_back(engine::name_of(*a->task()));
   }
   for (const engine::task_name& name : gone) stop_task(name);
-  take_tasks(std::move(lost));
+  take_tasks(std::move(lost), 0);
 }
 
 /// A claim or an admission whose answer was an error may have taken runs all the same: nobody would look at

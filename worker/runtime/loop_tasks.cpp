@@ -2,6 +2,7 @@
 // Remote steps, from both sides: tasks that this worker executes for others' runs (or its own), and
 // what it looks after of those that its runs have put.
 #include "engine/limits.hpp"
+#include "engine/planted.hpp"
 #include "engine/store/tasks.hpp"
 #include "src/convert.hpp"
 #include "worker/runtime/loop.hpp"
@@ -32,8 +33,13 @@ std::vector<engine::task_name> run_loop::holds() const {
   return names;
 }
 
-void run_loop::take_tasks(std::vector<engine::task_row>&& tasks) {
-  for (engine::task_row& task : tasks) take_task(std::move(task));
+/// Of a claim that was sent then, by CLOCK_BOOTTIME. 0: they are found now, and were taken some time ago,
+/// which the store's clock alone tells.
+void run_loop::take_tasks(std::vector<engine::task_row>&& tasks, std::int64_t sent) {
+  for (engine::task_row& task : tasks) {
+    const std::int64_t age = std::max<std::int64_t>(0, store_.now() - task.taken);
+    take_task(std::move(task), sent != 0 ? sent : store_.boot_now() - age);
+  }
   if (!tasks.empty()) {
     const std::int64_t steady = journal_.time().steady_now_us();
     next_look_ = std::min(next_look_, steady + engine::limits::renew_ms * 1000);
@@ -41,7 +47,9 @@ void run_loop::take_tasks(std::vector<engine::task_row>&& tasks) {
   }
 }
 
-void run_loop::take_task(engine::task_row&& task) {
+/// `taken`: then or later, by CLOCK_BOOTTIME. Its run's owner gives it up `late_task_ms` after a time-out that
+/// counts from there, or when all its time is over; before that it must have begun here, or not at all.
+void run_loop::take_task(engine::task_row&& task, std::int64_t taken) {
   engine::attempt_start start;
   start.operation = task.operation;
   start.name = task.step;
@@ -52,11 +60,18 @@ void run_loop::take_task(engine::task_row&& task) {
   start.alone = task.alone;
   start.plan.heartbeat_timeout_ms = task.heartbeat_timeout_ms;
   start.plan.timeout_ms = task.timeout_ms;
+  std::int64_t late_from = INT64_MAX;
+  const std::int64_t counts_from = taken + engine::limits::task_begins_ms * 1000;
+  for (const std::int64_t patience_ms : {task.timeout_ms, task.heartbeat_timeout_ms})
+    if (patience_ms > 0) late_from = std::min(late_from, counts_from + patience_ms * 1000);
   if (task.give_up_at != 0) {
+    late_from = std::min(late_from, store_.boot_now() + task.give_up_at - now_);
     const std::int64_t left = std::max<std::int64_t>(1, (task.give_up_at - now_) / 1000);
     start.plan.timeout_ms = task.timeout_ms > 0 ? std::min(task.timeout_ms, left) : left;
   }
   auto made = std::make_shared<live_attempt>(std::move(start), task, host_);
+  made->counts_from_us = counts_from;
+  if (!engine::planted("late_task_begins")) made->late_from_us = late_from;
   for (std::size_t i = 0; i < lanes_.size(); ++i)
     if (std::find(lanes_[i].queues.begin(), lanes_[i].queues.end(), task.queue) !=
         lanes_[i].queues.end())
@@ -87,14 +102,23 @@ void run_loop::dispatch_tasks(std::vector<step_pool::task>& to) {
       later.push_back(std::move(a));
       continue;
     }
+    auto beat = store_.heartbeat(a->run(), a->start().operation);
+    if (beat.ok() && *beat && (*beat)->details.present())
+      a->saved_beat = detail::to_sdk((*beat)->details);
+    if (store_.boot_now() >= a->late_from_us) {
+      outside_.log(
+          level::warning,
+          fmt::format("run {}: attempt {} of step '{}' (operation {}) could not begin in "
+                      "time, and is given back",
+                      a->run().text(), a->attempt(), a->start().name, a->start().operation));
+      not_begun(*a);
+      continue;
+    }
     alone_ = a->start().alone;
     now_running(a);
     a->running = true;
     a->started = now_;
     time_from_now(*a);
-    auto beat = store_.heartbeat(a->run(), a->start().operation);
-    if (beat.ok() && *beat && (*beat)->details.present())
-      a->saved_beat = detail::to_sdk((*beat)->details);
     to.push_back(body_of(std::move(a)));
   }
   tasks_to_begin_ = std::move(later);
@@ -108,6 +132,11 @@ void run_loop::stop_task(const engine::task_name& name) {
   a.stop();
   if (a.running || a.answered) return;
   std::erase(tasks_to_begin_, found->second);
+  not_begun(a);
+}
+
+/// Its run's owner doesn't count it as an attempt.
+void run_loop::not_begun(live_attempt& a) {
   engine::attempt_end end;
   end.how = engine::attempt_end::how_t::cancelled;
   end.number = a.attempt();
@@ -176,7 +205,7 @@ void run_loop::find_lost_tasks() {
   std::erase_if(*held, [this](const engine::task_row& task) {
     return tasks_.contains(key_of(engine::name_of(task)));
   });
-  take_tasks(std::move(*held));
+  take_tasks(std::move(*held), 0);
 }
 
 // ---- looking after ----

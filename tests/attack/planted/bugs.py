@@ -194,6 +194,9 @@ WORKER = [
     bug("step_begins_without_a_lease", "a worker that was frozen begins steps after its lease",
         Case("unit_worker_frames",
              "attempts that came too late for their lease begin when there is one again")),
+    bug("late_task_begins", "an attempt begins that its owner may have given up",
+        Case("unit_worker_frames", "a task whose thread comes too late isn't begun, but given back, "
+             "and begun anew")),
     bug("refused_append_counts_as_landed", "an owner that was overtaken goes on with its run",
         Case("unit_worker_frames", "an owner that was overtaken lets its run go, and goes no further")),
     bug("refused_park_is_tried_for_ever", "a worker that stops tries again and again to let a run rest",

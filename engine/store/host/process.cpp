@@ -57,6 +57,7 @@ std::string describe_users(const std::string& journal) {
   namespace fs = std::filesystem;
   std::error_code error;
   const fs::path log = fs::canonical(journal + "-wal", error);
+  if (error) return "nobody is seen to have it open";  // it isn't there
   std::string found;
   for (const auto& process : fs::directory_iterator("/proc", error)) {
     const std::string pid = process.path().filename();

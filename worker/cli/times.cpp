@@ -82,9 +82,10 @@ engine::time_us read_instant(std::string_view text, std::string_view flag, engin
   if (at->seconds.time_since_epoch() > last_second || at->seconds.time_since_epoch() < -last_second)
     throw refusal(codes::too_far,
                   fmt::format("{} '{}' isn't within the years 0 to 9999", flag, text));
-  return std::chrono::duration_cast<std::chrono::microseconds>(at->seconds.time_since_epoch() +
-                                                               at->rest)
-      .count();
+  // Not their sum: in nanoseconds an int64 ends in 2262.
+  using std::chrono::microseconds;
+  return microseconds(at->seconds.time_since_epoch()).count() +
+         std::chrono::floor<microseconds>(at->rest).count();
 }
 
 }  // namespace fermata::cli

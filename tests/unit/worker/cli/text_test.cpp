@@ -64,6 +64,9 @@ TEST_CASE(
   CHECK(read_instant("1h", "--not-after", now, false) == now + 3'600'000'000);
   CHECK(read_instant("2024-01-01", "--since", now, true) == now);
   CHECK(read_instant("2024-01-01T00:00:01.5Z", "--since", now, true) == now + 1'500'000);
+  CHECK(read_instant("2826-11-22T15:55:29.123Z", "--at", now, false) == 27'040'924'529'123'000);
+  CHECK(read_instant("9999-12-31T23:59:59.999999999Z", "--at", now, false) ==
+        253'402'300'799'999'999);
   CHECK_THROWS_AS(read_instant("+20000-01-01T00:00:00Z", "--since", now, true), fermata::error);
   CHECK_THROWS_AS(read_duration_ms("36526d", "--delay"), fermata::error);
   CHECK_THROWS_WITH_AS(read_instant("yesterday", "--since", now, true),

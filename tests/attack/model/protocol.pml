@@ -349,7 +349,7 @@ proctype worker(byte me) {
   bool blamed;
 
   do
-  :: over || ended -> break
+  :: (over || ended) && !begun -> break    /* what it had begun ends with it */
 
   /* ---- the loop's thread: claim ---- */
   :: d_step { may_claim -> claim(); adopt() }

@@ -47,14 +47,17 @@ class Attack:
         self.passed = self.status == "passed"
 
     def count(self, *names):
-        """The sum over what was kept of the first of these counts that there is; None when it doesn't count."""
+        """The sum (of times the longest) over what was kept of the first of these counts that there is, or None."""
         if not self.passed:
             return None
         for name in names:
             found = [one["counts"][name] for one in self.shown["kept"] if name in one["counts"]]
             if found:
-                return max(found) if name.startswith("worst") else sum(found)
+                return max(found) if name.endswith("_ms") else sum(found)
         return None
+
+    def names(self):
+        return list(dict.fromkeys(name for one in self.shown["kept"] for name in one["counts"])) if self.passed else []
 
     def none_of(self, name):
         """How many were lost or repeated: counted, or none because it would have ended there."""
@@ -105,6 +108,7 @@ def row(one):
             "–" if recovery is None else f"{recovery / 1000:.1f} s"]
 
 
+USUAL = ["rounds", "faults", "acked", "lost", "repeated", "worst_recovery_ms"]
 COLUMNS = ["attack", "rounds", "faults", "acked", "lost", "repeated", "worst recovery"]
 
 
@@ -166,16 +170,10 @@ def totals(known):
 def table_of_all(known):
     rows = []
     for one in known.values():
-        extra = one.shown["kept"] if one.passed else []
-        usual = {"rounds", "faults", "acked", "lost", "repeated", "worst_recovery_ms"}
-        more = {}
-        for kept in extra:
-            for name, count in kept["counts"].items():
-                if name not in usual:
-                    more[name] = more.get(name, 0) + count
+        more = [f"{one.count(name):,} {name.replace('_', ' ')}" for name in one.names() if name not in USUAL]
         rows.append([f"`{one.name}`", one.status if one.passed else f"**{one.status}**", one.when(),
                      took(one.shown["took_s"]) if one.shown else "–", one.seed() or "–",
-                     ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in more.items()) or "–",
+                     ", ".join(more) or "–",
                      f"`{one.shown['command'] if one.shown else one.command}`"])
     return table(["attack", "", "when, commit", "took", "seed", "what else it counts", "command"], rows, 7)
 

@@ -131,6 +131,6 @@ int main(int argc, char** argv) {
                          {"acked", static_cast<std::int64_t>(all.total.acked)},
                          {"virtual_seconds", static_cast<std::int64_t>(all.seconds)},
                          {"events", static_cast<std::int64_t>(all.total.events)},
-                         {"worst_recovery_ms", all.healed_in_ms}});
+                         {"healed_within_ms", all.healed_in_ms}});
   return 0;
 }

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # fuzz.sh [--seconds N] [--only WORD] [--merge]: builds the preset `fuzz`, and fuzzes each target of
 # tests/fuzz for N seconds (60), beginning with its corpus. What crashes one is kept in build/fuzz/found
-# and named. --merge: what reaches new code, and is small, is added to the corpus.
+# and named. --merge: what reaches most new code is added to the corpus, up to a hundred files.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -44,7 +44,7 @@ for corpus in tests/fuzz/corpus/*/; do
   reached=$(sed -nE 's/^#.* cov: ([0-9]+) ft: ([0-9]+) .*/\1 edges, \2 features/p' "$log" | tail -n 1)
   printf '%s: %s inputs, %s\n' "$name" "${executed:-0}" "${reached:-nothing reached}"
   if [[ -n $merge ]]; then
-    "build/fuzz/bin/fuzz_$name" -merge=1 -max_len=1024 "$corpus" "$work" >/dev/null 2>&1
+    tests/fuzz/choose.py "build/fuzz/bin/fuzz_$name" "$corpus" "$work"
   fi
 done
 if [[ -n ${FERMATA_EVIDENCE:-} ]]; then

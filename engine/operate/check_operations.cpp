@@ -9,8 +9,8 @@
 namespace fermata::engine {
 namespace {
 
-/// What code asked before it heard of the cancel may be appended behind it: within the same epoch,
-/// and in the time of a commit. A commit that takes longer than this is no healthy system's.
+/// What code asked before it heard of the cancel may be appended behind it: within the same epoch, in the
+/// time of a commit; or by the next owner, whose replay it was asked in, before time goes on. A commit that takes longer than this is no healthy system's.
 constexpr time_us heard_us = 60'000'000;
 
 bool is_undoing(const std::string& operation) { return operation.starts_with("c."); }
@@ -23,6 +23,8 @@ bool is_step_outcome(event_kind kind) {
 }  // namespace
 
 void operation_check::take(const event& what, const report& found) {
+  if (std::exchange(epoch_, what.epoch) != what.epoch) inherited_ = last_;
+  last_ = what.at;
   if (is_undoing(what.operation)) check_undoing(what, found);
   switch (class_of(what.kind)) {
     case event_class::command:
@@ -72,7 +74,8 @@ void operation_check::check_scheduled(const event& what, const report& found) co
   // A branch may be shielded; the journal doesn't say which.
   const bool in_root = what.operation.find('.') == std::string::npos;
   if (cancel_.position == 0 || !schedules || !in_root) return;
-  if (what.epoch > cancel_.epoch || what.at > cancel_.at + heard_us) {
+  const bool by_another = what.epoch > cancel_.epoch && what.at > inherited_;
+  if (by_another || what.at > cancel_.at + heard_us) {
     found(what.position, fmt::format("{} of operation '{}' in a run that was cancelled at position "
                                      "{}",
                                      text_of(what.kind), what.operation, cancel_.position));

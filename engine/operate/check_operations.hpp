@@ -60,6 +60,9 @@ class operation_check {
   bool undone_ = true;                       // c.n has an outcome
   position_t failing_ = 0;
   cancel_mark cancel_;
+  epoch_t epoch_ = 0;
+  time_us last_ = 0;       // of the event before
+  time_us inherited_ = 0;  // of the last one of earlier epochs
 };
 
 }  // namespace fermata::engine

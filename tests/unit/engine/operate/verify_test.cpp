@@ -148,6 +148,21 @@ TEST_CASE("a cancelled run schedules nothing once it must have heard of it") {
   CHECK(planted({cancel_received(), at(timer_set("1.1", 1), later)}).empty());
 }
 
+TEST_CASE("what code asked before a cancel, which its next owner writes, isn't after it") {
+  for (const bool late : {false, true}) {
+    bench b;
+    const run_id run = b.begin();
+    b.write(run, {step_done("1", "charge"), cancel_received()});
+    const time_us heard = b.history(run).back().at;
+    REQUIRE(b.store->release(b.worker, {run}).ok());
+    b.claim();
+
+    b.write(run, {at(timer_set("2", 1), heard + (late ? 1 : 0))});
+
+    CHECK(b.findings().size() == (late ? 1 : 0));
+  }
+}
+
 TEST_CASE("a child that doesn't exist, and one that its parent doesn't know, are found") {
   bench b;
   const run_id parent = b.begin();

@@ -159,6 +159,14 @@ void check_all(world& in, const clients& by) {
   for (const auto& run : by.all()) check_client(in, *run, by_program);
 }
 
+void tell_journal(world& in) {
+  for (const engine::run_row& row : rows_of(in, false))
+    for (const engine::event& e : events_of(in, row.run))
+      in.tell("{} {:3} {} {} {}, epoch {}, at {:.6f}", row.run.text(), e.position,
+              engine::text_of(e.kind), e.operation, std::string(e.name), e.epoch,
+              static_cast<double>(e.at - row.requested) / 1e6);
+}
+
 std::uint64_t hash_of_journal(const world& in) {
   std::uint64_t hash = 0;
   std::string cursor;

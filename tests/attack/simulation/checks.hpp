@@ -16,5 +16,7 @@ void complain_of_open(world& in);
 void check_all(world& in, const clients& by);
 /// A number that is another when any event is.
 std::uint64_t hash_of_journal(const world& in);
+/// All events, for who reads a trace.
+void tell_journal(world& in);
 
 }  // namespace fermata::simulation

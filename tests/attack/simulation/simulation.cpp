@@ -53,6 +53,7 @@ report simulate(std::uint64_t seed, const std::set<decision>* only,
     in.turns.add("nemesis", 1, std::make_shared<place>(), [&] { oversee(in, fate, all, made); });
     in.turns.run();
     check_all(in, all);
+    if (in.say) tell_journal(in);
     in.woken = {};
   }
   work_in(nullptr);

@@ -205,7 +205,12 @@ void run_loop::check_by(std::int64_t steady_us) {
 
 std::int64_t run_loop::next_due() const {
   const std::int64_t first = first_due();
-  return first != 0 && first < next_look_ ? first : next_look_;
+  // While no claim can be sent, an answer comes first, which is mail; or a batch is sent again.
+  const bool compares = must_compare() && batches_under_way_ == 0;
+  const bool looks = !claim_under_way_ && (worth_a_batch(0) || compares);
+  const std::int64_t idle = engine::limits::idle_poll_ms * 1000;
+  const std::int64_t look = looks ? next_look_ : journal_.time().steady_now_us() + idle;
+  return first != 0 && first < look ? first : look;
 }
 
 std::int64_t run_loop::first_due() const {

@@ -32,6 +32,15 @@ void record::body_begins(std::string_view key, int attempt) {
                          attempt, finished->second));
 }
 
+void record::charged(std::string_view key) {
+  charged_.emplace(key);
+  if (!registered_.contains(key.substr(0, key.rfind('/'))))
+    complain("not registered",
+             fmt::format("{} has its effect, and the journal doesn't know yet how "
+                         "to undo it",
+                         key));
+}
+
 std::size_t record::open_charges(const std::string& run) const {
   std::size_t open = 0;
   for (auto at = charged_.lower_bound(run); at != charged_.end() && at->starts_with(run); ++at)
@@ -72,6 +81,8 @@ void record::appended(std::int64_t worker, const engine::append& what) {
   last.position = end;
   total.events += what.events.size();
   for (const engine::encoded_event& e : what.events) {
+    if (e.kind == engine::event_kind::compensation_registered)
+      registered_.insert(fmt::format("{}/{}", what.run.text(), e.operation));
     if (e.kind != engine::event_kind::step_completed && e.kind != engine::event_kind::step_failed)
       continue;
     pb::details said;

@@ -27,7 +27,7 @@ class record {
   // ---- bodies of steps ----
   void body_begins(std::string_view key, int attempt);
   /// A body had an effect under this key that is to be undone if its run fails.
-  void charged(std::string_view key) { charged_.emplace(key); }
+  void charged(std::string_view key);
   void refunded(std::string_view key_of_charge) { refunded_.emplace(key_of_charge); }
   bool began(const std::string& key) const { return began_.contains(key); }
   /// Charges of this run that nobody has undone.
@@ -66,6 +66,8 @@ class record {
   std::unordered_map<std::string, int> finished_;
   std::set<std::string, std::less<>> charged_;
   std::set<std::string, std::less<>> refunded_;
+  std::set<std::string, std::less<>>
+      registered_;  // run/operation whose undoing is in a committed event
   std::unordered_map<engine::run_id, last_of_run> runs_;
   std::set<std::int64_t> dead_;
   std::vector<complaint> complaints_;

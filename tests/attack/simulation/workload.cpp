@@ -21,8 +21,9 @@ constexpr step_options patient{.timeout = 8s, .retry = until_it_works};
 
 constexpr step<int(work)> triple{"triple", patient};
 constexpr step<int(work)> flaky{"flaky", patient};
+constexpr int tries_of_broken = 2;
 constexpr step<int(work)> broken{
-    "broken", {.timeout = 8s, .retry = {.max_attempts = 2, .first_delay = 500ms}}};
+    "broken", {.timeout = 8s, .retry = {.max_attempts = tries_of_broken, .first_delay = 500ms}}};
 constexpr step<int(work)> charge{"charge", patient};
 constexpr step<void(work)> refund{"refund", patient};
 constexpr step<int(work)> slow{"slow",
@@ -101,6 +102,9 @@ int do_flaky(const work& what, step_context& attempt) {
 }
 
 int do_broken(const work& what, step_context& attempt) {
+  if (attempt.attempt() > tries_of_broken)
+    here->seen.complain(
+        "policy", fmt::format("{}: attempt {}", attempt.idempotency_key(), attempt.attempt()));
   be_at_work(what, attempt);
   throw failure("never");
 }

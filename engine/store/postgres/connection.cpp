@@ -43,8 +43,6 @@ void rows::free_result::operator()(pg_result* result) const noexcept { PQclear(r
 
 rows::rows(pg_result* owned) : result_(owned), count_(PQntuples(owned)) {}
 
-int rows::columns() const noexcept { return PQnfields(result_.get()); }
-
 std::int64_t rows::affected() const {
   const std::string_view said = PQcmdTuples(result_.get());
   std::int64_t count = 0;
@@ -80,10 +78,6 @@ chain_hash rows::hash(int column) const noexcept {
   if (from.size() == found.size()) std::memcpy(found.data(), from.data(), found.size());
   return found;
 }
-
-std::uint32_t rows::type(int column) const noexcept { return PQftype(result_.get(), column); }
-
-const char* rows::name(int column) const noexcept { return PQfname(result_.get(), column); }
 
 // ---- connection ----
 

@@ -24,7 +24,6 @@ class rows {
 
   bool next() noexcept { return ++row_ < count_; }
   int count() const noexcept { return count_; }
-  int columns() const noexcept;
   /// Rows that an INSERT, UPDATE or DELETE concerned.
   std::int64_t affected() const;
 
@@ -38,8 +37,6 @@ class rows {
   Id id(int column) const noexcept {
     return null(column) ? Id{} : Id::of(ulid::from_view(text(column)));
   }
-  std::uint32_t type(int column) const noexcept;
-  const char* name(int column) const noexcept;
 
  private:
   struct free_result {

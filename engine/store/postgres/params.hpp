@@ -35,7 +35,6 @@ class column {
     }
   }
 
-  std::size_t size() const noexcept { return count_; }
   bool empty() const noexcept { return count_ == 0; }
   postgres::type element() const noexcept { return element_; }
   void write_to(std::string& to) const;

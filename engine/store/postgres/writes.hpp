@@ -21,7 +21,6 @@ class event_columns {
  public:
   void add(const interner& names, const run_id& run, const encoded_event& what);
   bool empty() const noexcept { return run_.empty(); }
-  std::size_t size() const noexcept { return run_.size(); }
   /// $1 … of the INSERT in writes.cpp.
   params to_params() const;
 

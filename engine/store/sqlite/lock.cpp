@@ -122,8 +122,6 @@ void lock_file::release() {
   }
 }
 
-bool lock_file::wanted() const { return page_->waiters.load() != 0; }
-
 std::string lock_file::holder() const {
   return host::describe_process(page_->pid.load(), page_->started.load());
 }

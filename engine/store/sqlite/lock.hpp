@@ -39,8 +39,6 @@ class lock_file {
   /// UNAVAILABLE (FER-2102) names the holder, when it gives up.
   absl::Status acquire();
   void release();
-  /// Is somebody waiting for it now?
-  bool wanted() const;
 
   /// "process 4711 (orders-worker), which is stopped (state T)": for messages.
   std::string holder() const;

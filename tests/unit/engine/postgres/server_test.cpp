@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a store does about the server that it finds: whom it waits for, what it sets, what it can't read.
 #include "engine/operate/operate.hpp"
+#include "engine/store/postgres/address.hpp"
+#include "engine/store/postgres/connection.hpp"
+#include "engine/store/postgres/state_folder.hpp"
 #include "tests/unit/engine/postgres/beside.hpp"
 
 #include <doctest/doctest.h>
@@ -11,6 +14,8 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 namespace fermata::postgres_tests {
 namespace {
@@ -108,18 +113,102 @@ TEST_CASE(
   CHECK(done->messages[0].how == message_result::outcome::accepted);
 }
 
-TEST_CASE("of several servers the one that answers is taken, and each session commits durably") {
+TEST_CASE("of several servers the one that answers is taken") {
   scene at;
   const std::string port = std::to_string(server_port());
-  const std::string address =
-      "postgres://fermata@127.0.0.1:1,127.0.0.1:" + port +
-      "/fermata?options=-c%20synchronous_commit%3Doff&schema=" + schema_of(at);
 
-  const auto opened = open_store(address);
+  const auto opened = open_store("postgres://fermata@127.0.0.1:1,127.0.0.1:" + port +
+                                 "/fermata?schema=" + schema_of(at));
 
   REQUIRE(opened.ok());
-  CHECK(answer_of(**opened, "SELECT current_setting('synchronous_commit')") == "on");
   CHECK((*opened)->away_since() == 0);
+}
+
+TEST_CASE("each session commits durably, whatever the role's default is") {
+  scene at;
+  beside on(at);
+  on.execute("ALTER ROLE fermata SET synchronous_commit = off");
+
+  const auto opened = open_store(address_of(at));
+  REQUIRE(opened.ok());
+  const std::string now = answer_of(**opened, "SELECT current_setting('synchronous_commit')");
+
+  on.execute("ALTER ROLE fermata RESET synchronous_commit");
+  CHECK(now == "on");
+}
+
+TEST_CASE("a server that may not be written to is waited for, and read by who only looks") {
+  scene at;
+  beside on(at);
+  on.execute("ALTER ROLE fermata SET default_transaction_read_only = on");
+  open_options how;
+  how.patience_ms = 50;
+  how.warn = [](std::string_view) {};
+
+  const auto writes = open_store(address_of(at), how);
+  how.read_only = true;
+  const auto looks = open_store(address_of(at), how);
+
+  on.execute("ALTER ROLE fermata RESET default_transaction_read_only");
+  CHECK(writes.status().code() == absl::StatusCode::kUnavailable);
+  CHECK(fer_code_of(writes.status()) == "FER-2105");
+  CHECK(looks.ok());
+}
+
+TEST_CASE("a server of a timeline before the one that this host has seen is only looked at") {
+  scene at;
+  const std::string address = address_of(at) + "&poll=900";  // known by its text
+  const auto where = engine::postgres::parse_address(address);
+  beside on(at);
+  engine::postgres::identity later;
+  later.system = on.text("SELECT system_identifier FROM pg_control_system()");
+  later.timeline = "000000FF";
+  engine::postgres::remember_timeline(where, later);
+  CHECK(engine::postgres::timeline_seen(where, later).timeline == "000000FF");
+  sentences said;
+  open_options how;
+  how.patience_ms = 50;
+  how.warn = [&](std::string_view one) { said.say(one); };
+
+  const auto writes = open_store(address, how);
+  how.read_only = true;
+  const auto looks = open_store(address, how);
+
+  CHECK(fer_code_of(writes.status()) == "FER-2105");
+  CHECK(looks.ok());
+  CHECK(said.wait_for("was the primary before another was promoted").find("000000FF") !=
+        std::string::npos);
+}
+
+TEST_CASE(
+    "a body that loses its connection is done again; one that ends the transaction is refused") {
+  scene at;
+  conformance::writer run(at, at.begin(at.join()));
+  const append made = run.next({step_completed("1")});
+  const auto commit = [&](const char* sql, int times) {
+    append one = run.next();
+    int called = 0;
+    one.body = [&, sql](void* handle) -> absl::StatusOr<std::vector<encoded_event>> {
+      if (++called <= times) PQclear(PQexec(static_cast<PGconn*>(handle), sql));
+      return made.events;
+    };
+    batch all;
+    all.worker = run.worker;
+    all.appends.push_back(one);
+    const auto done = at.journal->commit(std::move(all));
+    return std::pair(done, called);
+  };
+
+  const auto [refused, once] = commit("COMMIT", 1'000);
+  CHECK(refused.status().code() == absl::StatusCode::kFailedPrecondition);
+  CHECK(once == 1);
+  CHECK(at.events(run.run).size() == 1);
+
+  const auto [done, twice] = commit("SELECT pg_terminate_backend(pg_backend_pid())", 1);
+  REQUIRE(done.ok());
+  CHECK(done->appends[0].how == landing::landed);
+  CHECK(twice == 2);
+  CHECK(at.events(run.run).size() == 2);
 }
 
 TEST_CASE("a cursor that isn't this journal's is refused, and its own goes on") {

@@ -60,6 +60,18 @@ TEST_CASE("a file that isn't a database, or another program's, is left alone") {
   CHECK(code_of(open_store("sqlite:" + here.file("no/folder.db")).status()) == "FER-2002");
 }
 
+TEST_CASE("a folder, and a file with nothing in it that nobody may fill, are no journals") {
+  place here;
+  const std::string folder = std::filesystem::path(here.file()).parent_path();
+  CHECK(code_of(open_store("sqlite:" + folder).status()) == "FER-2002");
+
+  std::ofstream(here.file()).flush();
+  open_options look;
+  look.create = false;
+  CHECK(code_of(open_store(here.address(), look).status()) == "FER-2002");
+  CHECK(open_store(here.address()).ok());
+}
+
 TEST_CASE("a journal on a network file system is refused, with its name") {
   place here;
   sqlite::surroundings around;
@@ -128,6 +140,25 @@ TEST_CASE("a journal of schema 1 is brought up to date, with a copy beside it; i
   CHECK(scene.journal->tasks(made.run)->size() == 1);
   CHECK(foreign(here.file()).one("SELECT state FROM fermata_tasks") == "waiting");
   CHECK(foreign(here.file()).one("SELECT queues FROM fermata_workers") == "");
+}
+
+TEST_CASE("a migration that fails leaves the journal as it was") {
+  scene now;
+  now.begin(now.join());
+  const std::string file = file_of(now);
+  place here;
+  write_as_version_1(here.file(), file);
+  foreign other(here.file());
+  REQUIRE(other.run("CREATE TABLE tasks(of_another_program)").empty());
+  open_options how;
+  how.migrate = true;
+
+  CHECK_FALSE(open_store(here.address(), how).ok());
+
+  CHECK(other.one("SELECT max(version) FROM schema_version") == "1");
+  REQUIRE(other.run("DROP TABLE tasks").empty());
+  CHECK(open_store(here.address(), how).ok());
+  CHECK(other.one("SELECT max(version) FROM schema_version") == "2");
 }
 
 TEST_CASE("a journal syncs each commit, unless its address says otherwise, and says so") {

@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 
 tests='^(unit_(store|operate|operate_sqlite|replay|dispatch|failpoint|event_.*|sqlite_.*|postgres_.*|sdk_.*_start)'
 tests+='|golden|conformance_.*|fuzz_(address|compress|ids|record|replay)|attack_interleavings_.*|nth_error'
-tests+='|semantics_(waits|saga|remote|client|retry)(_postgres|_faulty)?)$'
+tests+='|semantics_(waits|saga|remote|client|retry)(_faulty)?|semantics_(remote|retry)_postgres)$'
 jobs=$(nproc)
 while (($# > 0)); do
   case $1 in

@@ -252,6 +252,7 @@ int run(int argc, char** argv) {
                   .c_str());
     keep("power_cut_lying", seed,
          {{"rounds", number(found.points)},
+          {"faults", number(found.points)},
           {"refused", number(found.refused)},
           {"named", number(found.named)},
           {"older", number(found.older)},

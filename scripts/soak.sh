@@ -90,10 +90,10 @@ attacks() {
   attack clocks "workers' clocks jump" python3 $e2e/attack/clocks.py "$bin" --runs "$runs" --jumps "$(share 10)"
   attack demo "files indexed under kills" scripts/demo.sh --bin "$bin" --kills "$(share 12)"
   attack model "the protocol, formally" python3 tests/attack/model/run.py --long
-  attack interleavings_sqlite "two calls at once on SQLite, all orders" \
-    env FERMATA_SECONDS=0 "$bin/attack_interleavings_sqlite"
-  attack interleavings_postgres "two calls at once on Postgres, all orders" \
-    env FERMATA_SECONDS=0 FERMATA_POSTGRES_FOLDER=memory \
+  attack interleavings_sqlite "two calls at once on SQLite, for $seconds s" \
+    env FERMATA_SECONDS="$seconds" "$bin/attack_interleavings_sqlite"
+  attack interleavings_postgres "two calls at once on Postgres, for $seconds s" \
+    env FERMATA_SECONDS="$seconds" FERMATA_POSTGRES_FOLDER=memory \
     scripts/with_postgres.sh "$bin/attack_interleavings_postgres"
   attack busy "workers and commands for $seconds s" python3 $e2e/load/busy.py "$bin" --seconds "$seconds"
   attack flip "$((rounds * 8)) flipped bytes" python3 $e2e/damage/flip.py "$bin" --rounds "$((rounds * 8))"

@@ -10,7 +10,8 @@ namespace fermata::engine {
 namespace {
 
 /// What code asked before it heard of the cancel may be appended behind it: within the same epoch, in the
-/// time of a commit; or by the next owner, whose replay it was asked in, before time goes on. A commit that takes longer than this is no healthy system's.
+/// time of a commit; or by the next owner, whose replay it was asked in, before time goes on. A commit that
+/// takes longer than this is no healthy system's.
 constexpr time_us heard_us = 60'000'000;
 
 bool is_undoing(const std::string& operation) { return operation.starts_with("c."); }

@@ -81,6 +81,7 @@ void nemesis::strike(std::uint32_t drawn) {
 
 void nemesis::set_clock(process& of, micros off) {
   ahead_ = std::max(ahead_, off);
+  in_.seen.a_clock_was_wrong = true;
   of.set_clock(off);
 }
 

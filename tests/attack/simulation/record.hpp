@@ -51,6 +51,7 @@ class record {
     std::uint64_t acked = 0;
   };
   counts total;
+  bool a_clock_was_wrong = false;  // a wall clock, once
 
  private:
   struct last_of_run {

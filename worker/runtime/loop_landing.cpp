@@ -168,6 +168,7 @@ void run_loop::deliver(active& run) {
   const bool all_written = !run.live->machine().has_events() && !run.out;
   if (options_.evict_always && went_on && all_written && !run.live->pinned()) {
     run.live.reset();
+    run.taken.clear();  // what its machine had put off is told to the next one by the next claim
     if (run.owned)
       (void)load(run);  // it may be forgotten
     else

@@ -8,6 +8,7 @@ import os
 import pathlib
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 
@@ -130,6 +131,44 @@ def a_rescuer_that_dies_is_followed_by_another(at):
         at.dismiss(follower)
         (at.folder / "mended").unlink()
     assert "all is sound" in at("verify")
+
+
+def crash_and_rescue(at, run, failpoint):
+    """One dies, and another, who has only just begun, looks after it. Answers both, and the names of the
+    places that the rescuer passed."""
+    start_unchecked(at, "make_thumbnail", run)
+    victim = at.hire(WORKER)
+    at.until(lambda: victim.poll() == -signal.SIGSEGV)
+    at.workers.remove(victim)
+    passed = at.folder / f"passed by the rescuer of {run}"
+    at.env.update(FERMATA_FAILPOINT=failpoint, FERMATA_FAILPOINT_HITS=str(passed))
+    rescuer = at.hire(CRASH_ME, "--journal", at.journal, "--queue", "elsewhere")
+    del at.env["FERMATA_FAILPOINT"], at.env["FERMATA_FAILPOINT_HITS"]
+    return victim, rescuer, lambda: passed.read_text().split()
+
+
+def who_goes_after_a_rescue_that_failed_is_followed_at_once(at):
+    if os.environ.get("FERMATA_HAS_FAILPOINTS") != "1":
+        return print("        (this build has no failpoints)")
+    at.dismiss(at.hire(WORKER))
+    _, rescuer, passed = crash_and_rescue(at, "broken one", "none=none")
+    at.until(lambda: "rescue.released" in passed())
+    before = passed()[:passed().index("rescue.blamed")].count("sqlite.in_transaction")
+    at.dismiss(rescuer)
+
+    # He sees none of it: else he would be the rescuer.
+    witness = at.hire(CRASH_ME, "--journal", at.journal, "--queue", "elsewhere")
+    witness.send_signal(signal.SIGSTOP)
+    victim, rescuer, passed = crash_and_rescue(
+        at, "broken two", f"sqlite.in_transaction=error@{before + 1}")
+    at.until(lambda: "rescue.released" in passed())
+    at.dismiss(rescuer)
+    witness.send_signal(signal.SIGCONT)
+
+    db = sqlite3.connect(at.folder / "journal.db")
+    released = f"SELECT released FROM workers WHERE pid = {victim.pid}"
+    at.until(lambda: db.execute(released).fetchone() == (1,), limit=5)
+    db.close()
 
 
 def who_leaves_takes_no_other_ones_black_box_along(at):
@@ -292,6 +331,7 @@ if __name__ == "__main__":
             the_run_is_quarantined_and_the_others_go_on,
             with_three_workers_alive_it_takes_no_more_deaths,
             a_rescuer_that_dies_is_followed_by_another,
+            who_goes_after_a_rescue_that_failed_is_followed_at_once,
             who_leaves_takes_no_other_ones_black_box_along,
             retry_releases_it,
             a_crash_of_the_workflows_own_code_is_told_too,

@@ -106,10 +106,11 @@ bool session::vouches() {
 /// While it owns runs or tasks, every third of a lease; silent otherwise. A claim sets the lease by itself, so
 /// one may be left when all runs have ended: it is taken back, or it would run out.
 void session::renew() {
-  const bool owns = loop_->owned() > 0 || loop_->held() > 0;
   lease& mine = host_->held;
-  const std::int64_t held = mine.until();
+  // First: what a claim counted by then has brought is known to the loop.
   const std::uint64_t claims = mine.claims();
+  const bool owns = loop_->may_own();
+  const std::int64_t held = mine.until();
   // A server that was promoted may not know this worker, which would then claim in vain.
   const std::uint32_t lineage = store_.lineage();
   const bool promoted = lineage != lineage_;

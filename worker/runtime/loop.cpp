@@ -96,8 +96,8 @@ void run_loop::admission_failed(const engine::start_item& item,
     asked = asked_.extract(item.request.run).mapped();
   }
   if (!absl::IsUnavailable(answer)) return;
-  outside_.leased(asked);
   lost_runs_ = true;
+  outside_.leased(asked);
   poke();
 }
 
@@ -126,6 +126,7 @@ std::int64_t run_loop::turn() {
     close_children();
     evict_some();
   }
+  unsure_ = claim_failed_ || !again_.empty() || !let_go_.empty();
   return next_due();
 }
 
@@ -318,6 +319,7 @@ void run_loop::forget(const engine::run_id& id) {
 /// It can't go on here now: whoever claims it next starts from what the journal has. It isn't the
 /// store's business that it is gone from memory, so the store is told, until it listens.
 void run_loop::let_go(const engine::run_id& run) {
+  unsure_ = true;
   if (let_go_.empty()) give_back_at_ = journal_.time().steady_now_us() + options_.retry_us;
   let_go_.push_back(run);
   forget(run);

@@ -62,6 +62,8 @@ class run_loop final : public detail::local_worker {
   std::size_t owned() const noexcept { return owned_.load(); }
   /// Tasks that it holds.
   std::size_t held() const noexcept { return held_.load(); }
+  /// Whether the journal may have anything as this worker's.
+  bool may_own() const noexcept { return owned_ > 0 || held_ > 0 || lost_runs_ || unsure_; }
   /// The steady times (µs) at which the first and the last attempt or grace time are over by
   /// themselves; 0: none.
   std::int64_t first_due() const;
@@ -368,6 +370,7 @@ class run_loop final : public detail::local_worker {
   std::atomic<bool> poked_ = true;
   std::atomic<std::uint32_t> looked_for_;  // wakes of the store, when the last claim was made
   std::atomic<bool> lost_runs_ = false;  // the journal may have runs as ours that aren't known here
+  std::atomic<bool> unsure_ = false;     // … or what is to be given back
   std::atomic<std::size_t> owned_ = 0;
   std::atomic<std::size_t> held_ = 0;
   std::atomic<int> reserved_ = 0;

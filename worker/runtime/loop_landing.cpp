@@ -35,6 +35,7 @@ void run_loop::take_answer(commit_answer&& what) {
                                              engine::fer_code_of(what.answer.status())));
     }
     again_at_ = steady + options_.retry_us;
+    unsure_ = true;
     if (what.claims) outside_.leased(what.sent);
     claim_failed_ = claim_failed_ || (what.claims && !engine::planted("lost_claim_is_forgotten"));
     if (!engine::planted("failed_batch_is_dropped")) again_.push_back(std::move(what));
@@ -93,7 +94,6 @@ void run_loop::take_claimed(engine::batch_result& from, std::int64_t sent) {
   look_at(from.next_not_before);
   more_ready_ = from.more_ready;
   more_tasks_ = from.more_tasks;
-  if (!from.claimed.empty() || !from.tasks.empty()) outside_.leased(sent);
   for (const engine::task_name& name : from.stopped) stop_task(name);
   take_tasks(std::move(from.tasks), sent);
   if (std::exchange(claim_failed_, false)) {
@@ -101,6 +101,9 @@ void run_loop::take_claimed(engine::batch_result& from, std::int64_t sent) {
     lost_runs_ = true;
   }
   for (engine::claimed& c : from.claimed) adopt(std::move(c));
+  // Not before: while nothing is known to be owned here, the guard takes the lease for the one of before,
+  // and back.
+  if (!from.claimed.empty() || !from.tasks.empty()) outside_.leased(sent);
 }
 
 void run_loop::landed(active& run, engine::append_result& how) {

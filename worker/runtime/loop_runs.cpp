@@ -154,8 +154,8 @@ void run_loop::adopt_early(const commit_answer& what) {
 
 void run_loop::take_admission(admission&& what) {
   --reserved_;
-  outside_.leased(what.asked);
-  if (runs_.contains(what.item.request.run)) return;  // a message came first, and brought it in
+  if (runs_.contains(what.item.request.run))  // a message came first, and brought it in
+    return outside_.leased(what.asked);
   auto first = engine::decode(what.item.request.run, *what.item.admit);
   if (!first.ok()) return outside_.log(level::error, std::string(first.status().message()));
   engine::run_row row = engine::row_of_start(what.item.request, *first);
@@ -163,6 +163,7 @@ void run_loop::take_admission(admission&& what) {
   row.owner = worker_;
   row.epoch = first->epoch;
   active& run = place_for(row);
+  outside_.leased(what.asked);
   run.head = {1, what.item.admit->chain};
   if (make_live(run)) (void)replay(run, {std::move(*first)});
 }

@@ -29,10 +29,11 @@ bool process::vouches() {
 }
 
 void process::renew() {
-  const bool owns = loop_->owned() > 0 || loop_->held() > 0;
   runtime::lease& mine = host_->held;
-  const std::int64_t held = mine.until();
+  // First: what a claim counted by then has brought is known to the loop.
   const std::uint64_t claims = mine.claims();
+  const bool owns = loop_->may_own();
+  const std::int64_t held = mine.until();
   if (!owns && held == runtime::lease::none) return;
   const std::int64_t boot = store_->boot_now();
   if (owns && renewed_ != 0 && boot - renewed_ < engine::limits::renew_ms * 1000) return;
@@ -55,7 +56,7 @@ void process::renew() {
 
 void process::look_for_the_dead() {
   const std::int64_t now = steady();
-  look_next_ = now + engine::limits::idle_poll_ms * 1000;
+  look_next_ = now + engine::limits::lease_ms * 1000;
   const auto care = store_->needs_care(row_);
   if (!care.ok()) return;
   if (care->dead) {

@@ -17,19 +17,22 @@ void record::complain(std::string kind, std::string text) {
 }
 
 /// A task whose run's owner has given it up, by a clock that is wrong, may be begun still by the worker that took
-/// it: that attempt was put before the outcome, and isn't one more.
+/// it: that attempt was put before the outcome, and isn't one more. The outcome is another attempt's, or that it
+/// took too long.
 void record::body_begins(std::string_view key, int attempt) {
   ++total.attempts;
   const std::string text(key);
   began_.insert(text);
   const auto finished = finished_.find(text);
   if (finished == finished_.end()) return;
-  if (attempt < finished->second && a_clock_was_wrong)
+  const outcome& of = finished->second;
+  const bool given_up = attempt < of.attempt || (attempt == of.attempt && of.failed);
+  if (given_up && a_clock_was_wrong)
     ++total.late;
   else
     complain("repeated",
              fmt::format("{}: attempt {} began after the outcome of attempt {} was committed", key,
-                         attempt, finished->second));
+                         attempt, of.attempt));
 }
 
 void record::charged(std::string_view key) {
@@ -88,7 +91,7 @@ void record::appended(std::int64_t worker, const engine::append& what) {
     pb::details said;
     if (!said.ParseFromString(e.details)) complain("details", "an event's details can't be read");
     finished_.emplace(engine::idempotency_key(what.run, e.operation, e.name),
-                      said.step().attempts());
+                      outcome{said.step().attempts(), e.kind == engine::event_kind::step_failed});
   }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "bench/bare_rows.hpp"
 #include "bench/raw_commits.hpp"
 
 #include <cstdint>
@@ -32,13 +33,19 @@ class ground {
   /// As `fermata::open` takes it.
   virtual std::string address() const = 0;
   virtual written so_far() = 0;
+  /// The first column of the first row of what the journal's tables answer.
+  virtual std::int64_t number(const std::string& sql) = 0;
   /// Runs of the journal that have completed.
-  virtual std::int64_t completed() = 0;
+  std::int64_t completed() { return number("SELECT count(*) FROM runs WHERE state = 3"); }
+  /// What the journal takes where it is stored.
+  virtual double stored_bytes() = 0;
 
   /// A table of its own, apart from the journal.
   virtual std::unique_ptr<raw_commits> commits() = 0;
   /// Workflows of so many events (ten steps: 12) per second by bare rows, the best way known.
   virtual double workflows(int in_flight, double seconds, int events = 12) = 0;
+  /// In tables of their own.
+  virtual std::unique_ptr<bare_rows> bare(int runs, std::size_t payload_bytes) = 0;
 
   class held {
    public:

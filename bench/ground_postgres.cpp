@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "bench/bare_postgres.hpp"
 #include "bench/ground.hpp"
 #include "bench/plain_connection.hpp"
 #include "bench/raw_postgres.hpp"
@@ -88,8 +89,16 @@ class postgres_ground : public ground {
     return found;
   }
 
-  std::int64_t completed() override {
-    return db_.number("SELECT count(*) FROM " + schema_ + ".runs WHERE state = 3");
+  std::int64_t number(const std::string& sql) override {
+    db_.script("SET search_path = " + schema_);
+    return db_.number(sql);
+  }
+
+  double stored_bytes() override {
+    return static_cast<double>(
+        db_.number("SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::int8 FROM pg_class c "
+                   "WHERE c.relkind = 'r' AND c.relnamespace = '" +
+                   schema_ + "'::regnamespace"));
   }
 
   std::unique_ptr<raw_commits> commits() override {
@@ -104,6 +113,10 @@ class postgres_ground : public ground {
         best = std::max(best, raw_postgres(plain_address_, postgres_way::appended, lanes, in_flight,
                                            seconds / 2, events));
     return best;
+  }
+
+  std::unique_ptr<bare_rows> bare(int runs, std::size_t payload_bytes) override {
+    return bare_postgres(plain_address_, schema_ + "_bare", runs, payload_bytes);
   }
 
   std::unique_ptr<held> hold_snapshot() override {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "bench/bare_sqlite.hpp"
 #include "bench/bench.hpp"
 #include "bench/ground.hpp"
 #include "bench/raw_sqlite.hpp"
@@ -44,26 +45,31 @@ class sqlite_ground : public ground {
             .server_cpu_s = {}};
   }
 
-  std::int64_t completed() override {
+  std::int64_t number(const std::string& sql) override {
     sqlite3* db = nullptr;
-    sqlite3_stmt* count = nullptr;
-    constexpr const char* sql = "SELECT count(*) FROM runs WHERE state = 3";
+    sqlite3_stmt* asked = nullptr;
     if (sqlite3_open_v2(path_.c_str(), &db, SQLITE_OPEN_READWRITE, nullptr) != SQLITE_OK ||
         sqlite3_busy_timeout(db, 10'000) != SQLITE_OK ||
-        sqlite3_prepare_v2(db, sql, -1, &count, nullptr) != SQLITE_OK ||
-        sqlite3_step(count) != SQLITE_ROW) {
+        sqlite3_prepare_v2(db, sql.c_str(), -1, &asked, nullptr) != SQLITE_OK ||
+        sqlite3_step(asked) != SQLITE_ROW) {
       std::fprintf(stderr, "fermata-bench: %s: %s\n", path_.c_str(), sqlite3_errmsg(db));
       std::exit(1);
     }
-    const std::int64_t found = sqlite3_column_int64(count, 0);
-    sqlite3_finalize(count);
+    const std::int64_t found = sqlite3_column_int64(asked, 0);
+    sqlite3_finalize(asked);
     sqlite3_close(db);
     return found;
   }
 
+  /// The log keeps its length, whatever is in it: it isn't counted.
+  double stored_bytes() override { return static_cast<double>(std::filesystem::file_size(path_)); }
+
   std::unique_ptr<raw_commits> commits() override { return sqlite_commits(probes_ + "-c.db"); }
   double workflows(int in_flight, double seconds, int events) override {
     return raw_workflows(probes_ + "-w.db", in_flight, seconds, events);
+  }
+  std::unique_ptr<bare_rows> bare(int runs, std::size_t payload_bytes) override {
+    return bare_sqlite(probes_ + "-b.db", runs, payload_bytes);
   }
 
  private:

@@ -1,60 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/raw_sqlite.hpp"
 
+#include "bench/plain_database.hpp"
 #include "bench/usage.hpp"
 
 #include <sqlite3.h>
 
-#include <cstdio>
-#include <cstdlib>
-
 namespace fermata::bench {
 
 namespace {
-
-constexpr int checkpoint_pages = 1000;  // as the engine's
-
-void must(sqlite3* db, int rc, int wanted = SQLITE_OK) {
-  if (rc == wanted) return;
-  std::fprintf(stderr, "fermata-bench: the probe failed: %s\n", sqlite3_errmsg(db));
-  std::exit(1);
-}
-
-struct database {
-  sqlite3* db = nullptr;
-  int pages = 0;  // in the log
-
-  explicit database(const std::string& path) {
-    for (const char* end : {"", "-wal", "-shm"}) std::remove((path + end).c_str());
-    must(db, sqlite3_open(path.c_str(), &db));
-    script("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0");
-    sqlite3_wal_hook(
-        db,
-        [](void* self, sqlite3*, const char*, int in_log) {
-          static_cast<database*>(self)->pages = in_log;
-          return SQLITE_OK;
-        },
-        this);
-  }
-  ~database() { sqlite3_close(db); }
-  database(const database&) = delete;
-
-  void script(const char* sql) { must(db, sqlite3_exec(db, sql, nullptr, nullptr, nullptr)); }
-  sqlite3_stmt* prepare(const char* sql) {
-    sqlite3_stmt* made = nullptr;
-    must(db, sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, &made, nullptr));
-    return made;
-  }
-  void run(sqlite3_stmt* what) {
-    must(db, sqlite3_step(what), SQLITE_DONE);
-    sqlite3_reset(what);
-  }
-  void checkpoint_if_due() {
-    if (pages < checkpoint_pages) return;
-    sqlite3_wal_checkpoint_v2(db, nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
-    pages = 0;
-  }
-};
 
 class commits : public raw_commits {
  public:
@@ -63,7 +17,7 @@ class commits : public raw_commits {
     begin_ = base_.prepare("BEGIN IMMEDIATE");
     insert_ = base_.prepare("INSERT INTO rows(bytes) VALUES (?1)");
     commit_ = base_.prepare("COMMIT");
-    must(base_.db, sqlite3_bind_blob(insert_, 1, bytes_.data(), 120, SQLITE_STATIC));
+    sqlite3_bind_blob(insert_, 1, bytes_.data(), 120, SQLITE_STATIC);
   }
   ~commits() override {
     for (sqlite3_stmt* one : {begin_, insert_, commit_}) sqlite3_finalize(one);
@@ -80,7 +34,7 @@ class commits : public raw_commits {
   }
 
  private:
-  database base_;
+  plain_database base_;
   const std::string bytes_ = std::string(120, 'x');
   sqlite3_stmt *begin_, *insert_, *commit_;
 };
@@ -121,7 +75,7 @@ struct workflows {
     sqlite3_bind_int64(end, 1, run);
     base.run(end);
   }
-  database base;
+  plain_database base;
   const int events_per_run;
   std::string bytes = std::string(180, 'x');
   sqlite3_stmt *event, *start, *end;

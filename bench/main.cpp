@@ -25,6 +25,7 @@ struct question {
 constexpr question questions[] = {
     {"probe", fermata::bench::probe, true},  {"probe-postgres", fermata::bench::probe_postgres},
     {"W1", fermata::bench::w1_sequential},   {"W2", fermata::bench::w2_in_flight},
+    {"W3", fermata::bench::w3_fan_out},      {"W4", fermata::bench::w4_enqueue},
     {"W5", fermata::bench::w5_drain},        {"W7", fermata::bench::w7_latency},
     {"W8", fermata::bench::w8_replay, true}, {"W10", fermata::bench::w10_memory},
 };
@@ -41,10 +42,10 @@ int say_usage() {
   return 2;
 }
 
-std::vector<int> numbers(const std::string& list) {
+std::vector<int> numbers(const std::string& list, int least = 1) {
   std::vector<int> found;
   for (std::size_t at = 0; at < list.size(); at = list.find(',', at) + 1) {
-    found.push_back(std::max(1, std::atoi(list.c_str() + at)));
+    found.push_back(std::max(least, std::atoi(list.c_str() + at)));
     if (list.find(',', at) == std::string::npos) break;
   }
   return found;
@@ -76,7 +77,9 @@ bool set(settings& how, const std::string& name, const std::string& value) {
   else if (name == "--runs")
     how.runs = std::max(1, std::atoi(value.c_str()));
   else if (name == "--finished")
-    how.finished = std::max(0, std::atoi(value.c_str()));
+    how.finished = numbers(value, 0);
+  else if (name == "--width")
+    how.width = std::max(1, std::atoi(value.c_str()));
   else if (name == "--slots")
     how.slots = numbers(value);
   else if (name == "--processes")

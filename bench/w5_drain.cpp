@@ -87,18 +87,22 @@ drained drain(ground& on, const setting& how, int count, double limit_s) {
   return found;
 }
 
+int finished_before(const settings& how) { return how.finished.empty() ? 0 : how.finished.front(); }
+int to_drain(const settings& how) { return how.runs > 0 ? how.runs : 20'000; }
+
 /// In a new journal, in which as many have ended as asked.
 drained drain_anew(const settings& how, const setting& with) {
   const auto on = make_ground(how, "w5");
-  if (how.finished > 0) {
-    const double enough_s = 60 + how.finished / 500.0;
-    if (drain(*on, {.processes = 2}, how.finished, enough_s).runs < how.finished) {
-      std::fprintf(stderr, "fermata-bench: W5: %d runs weren't ended within %.0f s\n", how.finished,
+  const int finished = finished_before(how);
+  if (finished > 0) {
+    const double enough_s = 60 + finished / 500.0;
+    if (drain(*on, {.processes = 2}, finished, enough_s).runs < finished) {
+      std::fprintf(stderr, "fermata-bench: W5: %d runs weren't ended within %.0f s\n", finished,
                    enough_s);
       std::exit(1);
     }
   }
-  return drain(*on, with, how.runs, how.seconds * 4);
+  return drain(*on, with, to_drain(how), how.seconds * 4);
 }
 
 /// What the measurements of one setting came to.
@@ -128,7 +132,7 @@ point measure(const settings& how, setting with) {
         probes->workflows(with.slots * with.processes, how.seconds / 4, events_per_run));
     with.old_snapshot = false;
     const drained one = drain_anew(how, with);
-    found.add(one, how.runs);
+    found.add(one, to_drain(how));
     found.ours.push_back(one.per_s);
     found.to_probe.push_back(one.per_s / found.theirs.back());
     if (!how.old_snapshot) continue;
@@ -155,7 +159,7 @@ void w5_drain(const settings& how, report& to) {
       line out("W5");
       out.put("processes", processes, 0)
           .put("slots", slots, 0)
-          .put("finished_before", how.finished, 0)
+          .put("finished_before", finished_before(how), 0)
           .put("runs_per_s", per_s, 0)
           .put("probe_runs_per_s", median(found.theirs), 0)
           .put("ratio", median(found.to_probe));

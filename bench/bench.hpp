@@ -21,8 +21,9 @@ struct settings {
   std::size_t payload_bytes = 120;     // of each input and result, as JSON
   std::string postgres;                // where; everything is in schemas of its own
   int runs = 0;                        // W4, W5, W6, W9; 0: what each has by itself
-  int width = 1000;                    // W3: steps and children at once
-  std::vector<int> finished = {};      // W5, W11: runs that have ended before, in the same journal
+  std::vector<int> rates = {100'000, 10'000};  // W6: timers that are due per second
+  int width = 1000;                            // W3: steps and children at once
+  std::vector<int> finished = {};  // W5, W11: runs that have ended before, in the same journal
   std::vector<int> slots = {1, 16, 64, 256};  // W5: runs at once of a worker
   std::vector<int> processes = {1, 2, 4};     // W5: workers
   bool old_snapshot = false;  // W5: again while a transaction is open that began before
@@ -37,8 +38,10 @@ void w2_in_flight(const settings& how, report& to);
 void w3_fan_out(const settings& how, report& to);
 void w4_enqueue(const settings& how, report& to);
 void w5_drain(const settings& how, report& to);
+void w6_timers(const settings& how, report& to);
 void w7_latency(const settings& how, report& to);
 void w8_replay(const settings& how, report& to);
+void w9_recovery(const settings& how, report& to);
 void w10_memory(const settings& how, report& to);
 
 }  // namespace fermata::bench

@@ -26,7 +26,8 @@ constexpr question questions[] = {
     {"probe", fermata::bench::probe, true},  {"probe-postgres", fermata::bench::probe_postgres},
     {"W1", fermata::bench::w1_sequential},   {"W2", fermata::bench::w2_in_flight},
     {"W3", fermata::bench::w3_fan_out},      {"W4", fermata::bench::w4_enqueue},
-    {"W5", fermata::bench::w5_drain},        {"W7", fermata::bench::w7_latency},
+    {"W5", fermata::bench::w5_drain},        {"W6", fermata::bench::w6_timers},
+    {"W9", fermata::bench::w9_recovery},     {"W7", fermata::bench::w7_latency},
     {"W8", fermata::bench::w8_replay, true}, {"W10", fermata::bench::w10_memory},
 };
 
@@ -78,6 +79,8 @@ bool set(settings& how, const std::string& name, const std::string& value) {
     how.runs = std::max(1, std::atoi(value.c_str()));
   else if (name == "--finished")
     how.finished = numbers(value, 0);
+  else if (name == "--rate")
+    how.rates = numbers(value);
   else if (name == "--width")
     how.width = std::max(1, std::atoi(value.c_str()));
   else if (name == "--slots")
@@ -122,8 +125,8 @@ std::optional<command> read(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc == 4 && argv[1] == std::string_view("serve"))  // one of W5's processes
-    return fermata::bench::serve(argv[2], std::atoi(argv[3]));
+  if (argc == 5 && argv[1] == std::string_view("serve"))  // one of our worker processes
+    return fermata::bench::serve(argv[2], std::atoi(argv[3]), argv[4]);
   std::optional<command> asked = read(argc, argv);
   if (!asked) return say_usage();
   const bool own_folder = asked->how.folder.empty();

@@ -97,8 +97,8 @@ namespace fermata::bench {
 
 namespace {
 
-double status_mb(const char* name) {
-  std::FILE* file = std::fopen("/proc/self/status", "r");
+double status_mb(const char* name, const std::string& process = "self") {
+  std::FILE* file = std::fopen(("/proc/" + process + "/status").c_str(), "r");
   if (file == nullptr) return 0;
   char text[256];
   double kb = 0;
@@ -126,6 +126,7 @@ used used_until_now() {
 }
 
 double resident_mb() { return status_mb("VmRSS"); }
+double resident_mb_of(int process) { return status_mb("VmRSS", std::to_string(process)); }
 double peak_mb() { return status_mb("VmHWM"); }
 
 void forget_peak() {

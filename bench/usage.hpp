@@ -30,6 +30,8 @@ used used_until_now();
 double resident_mb();
 double peak_mb();
 void forget_peak();
+/// Of another process.
+double resident_mb_of(int process);
 
 /// Seconds of processor time of a process, and of all that it began, also those that have ended.
 double cpu_s_of_family(int process);

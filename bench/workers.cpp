@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/workers.hpp"
 
+#include "bench/host.hpp"
+#include "bench/usage.hpp"
+
 #include <fcntl.h>
+#include <signal.h>
 #include <spawn.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -9,6 +13,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -32,9 +37,19 @@ void write_byte(int to) {
 
 task<int> end_at_once(context&, int input) { co_return input; }
 
+constexpr fermata::signal<int> never{"never"};
+marks* noting = nullptr;  // of this process: a workflow can't be given it
+
+task<int> sleep_and_stay(context& ctx, nap input) {
+  co_await ctx.sleep_until(time_point(duration(input.due_ms)));
+  noting->note(static_cast<std::size_t>(input.number));
+  const int told = co_await ctx.receive(never);
+  co_return told;
+}
+
 }  // namespace
 
-workers::workers(const std::string& journal, int processes, int slots) {
+workers::workers(const std::string& journal, int processes, int slots, const marks* noted) {
   for (int i = 0; i < processes; ++i) {
     int input[2], output[2];
     if (::pipe2(input, O_CLOEXEC) != 0 || ::pipe2(output, O_CLOEXEC) != 0) fail("no pipe");
@@ -42,9 +57,10 @@ workers::workers(const std::string& journal, int processes, int slots) {
     posix_spawn_file_actions_init(&files);
     posix_spawn_file_actions_adddup2(&files, input[0], STDIN_FILENO);
     posix_spawn_file_actions_adddup2(&files, output[1], STDOUT_FILENO);
-    std::string words[] = {"fermata-bench", "serve", journal, std::to_string(slots)};
-    char* const pointers[] = {words[0].data(), words[1].data(), words[2].data(), words[3].data(),
-                              nullptr};
+    std::string words[] = {"fermata-bench", "serve", journal, std::to_string(slots),
+                           noted != nullptr ? noted->address() : ""};
+    char* const pointers[] = {words[0].data(), words[1].data(), words[2].data(),
+                              words[3].data(), words[4].data(), nullptr};
     process one{.to = input[1], .from = output[0]};
     if (::posix_spawn(&one.id, "/proc/self/exe", &files, nullptr, pointers, environ) != 0)
       fail("no worker process");
@@ -77,12 +93,37 @@ double workers::stop() {
   return cpu_s;
 }
 
-int serve(const std::string& journal, int slots) {
+void workers::kill() {
+  for (const process& one : std::exchange(all_, {})) {
+    ::kill(one.id, SIGKILL);
+    ::waitpid(one.id, nullptr, 0);
+    ::close(one.to);
+    ::close(one.from);
+  }
+}
+
+double workers::resident_mb() const {
+  double sum = 0;
+  for (const process& one : all_) sum += resident_mb_of(one.id);
+  return sum;
+}
+
+int serve(const std::string& journal, int slots, const std::string& marks_at) {
   worker_options options;
   options.max_runs = slots;
   options.concurrency = slots;
   worker working(open(journal), options);
   working.serve(no_op, end_at_once);
+  std::optional<marks> noted;
+  if (!marks_at.empty()) {
+    noting = &noted.emplace(marks_at);
+    working.serve(sleeper, sleep_and_stay);
+    working.serve(do_nothing, [&noted](const work& what) {
+      noted->note(mark_of(what.run, what.step));
+      return what;
+    });
+    working.serve(ten_steps, run_ten_steps);
+  }
   write_byte(STDOUT_FILENO);
   if (!read_byte(STDIN_FILENO)) return 0;
   std::thread stopper([&] {

@@ -23,20 +23,31 @@ struct question {
   bool about_sqlite_alone = false;  // left out of "all" on another store
 };
 constexpr question questions[] = {
-    {"probe", fermata::bench::probe, true},  {"probe-postgres", fermata::bench::probe_postgres},
-    {"W1", fermata::bench::w1_sequential},   {"W2", fermata::bench::w2_in_flight},
-    {"W3", fermata::bench::w3_fan_out},      {"W4", fermata::bench::w4_enqueue},
-    {"W5", fermata::bench::w5_drain},        {"W6", fermata::bench::w6_timers},
-    {"W9", fermata::bench::w9_recovery},     {"W7", fermata::bench::w7_latency},
-    {"W8", fermata::bench::w8_replay, true}, {"W10", fermata::bench::w10_memory},
+    {"probe", fermata::bench::probe, true},
+    {"probe-postgres", fermata::bench::probe_postgres},
+    {"W1", fermata::bench::w1_sequential},
+    {"W2", fermata::bench::w2_in_flight},
+    {"W2-open-loop", fermata::bench::w2_open_loop},
+    {"W3", fermata::bench::w3_fan_out},
+    {"W4", fermata::bench::w4_enqueue},
+    {"W5", fermata::bench::w5_drain},
+    {"W6", fermata::bench::w6_timers},
+    {"W7", fermata::bench::w7_latency},
+    {"W8", fermata::bench::w8_replay, true},
+    {"W9", fermata::bench::w9_recovery},
+    {"W10", fermata::bench::w10_memory},
+    {"W11", fermata::bench::w11_history},
+    {"W12", fermata::bench::w12_footprint},
 };
 
 int say_usage() {
   std::fputs(
-      "usage: fermata-bench probe|probe-postgres|W1|W2|W5|W7|W8|W10|all [--on sqlite|postgres]\n"
-      "       [--postgres ADDRESS] [--seconds N] [--repeat N] [--in-flight N,N…] [--clients N]\n"
-      "       [--payload BYTES] [--folder DIR] [--json|--table]\n"
-      "       W5: [--runs N] [--finished N] [--slots N,N…] [--processes N,N…] [--old-snapshot]\n"
+      "usage: fermata-bench probe|probe-postgres|W1|W2|W2-open-loop|W3|…|W12|all\n"
+      "       [--on sqlite|postgres] [--postgres ADDRESS] [--seconds N] [--repeat N]\n"
+      "       [--in-flight N,N…] [--clients N] [--payload BYTES] [--folder DIR] [--json|--table]\n"
+      "       W3: [--width N]  W4, W5, W6, W9: [--runs N]  W6: [--rate N,N…]  W12: [--idle "
+      "SECONDS]\n"
+      "       W5: [--slots N,N…] [--processes N,N…] [--old-snapshot]  W5, W11: [--finished N,N…]\n"
       "Postgres lies at ADDRESS (postgres://…) or $FERMATA_TEST_POSTGRES; see "
       "scripts/with_postgres.sh.\n",
       stderr);
@@ -81,6 +92,8 @@ bool set(settings& how, const std::string& name, const std::string& value) {
     how.finished = numbers(value, 0);
   else if (name == "--rate")
     how.rates = numbers(value);
+  else if (name == "--idle")
+    how.idle_seconds = std::atof(value.c_str());
   else if (name == "--width")
     how.width = std::max(1, std::atoi(value.c_str()));
   else if (name == "--slots")

@@ -2,6 +2,7 @@
 #include "bench/report.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 
 namespace fermata::bench {
@@ -9,8 +10,8 @@ namespace fermata::bench {
 line::line(std::string workload) { put("workload", workload); }
 
 line& line::put(std::string_view name, double value, int decimals) {
-  char text[64];
-  std::snprintf(text, sizeof text, "%.*f", decimals, value);
+  char text[64] = "null";  // a ratio to nothing: a probe may complete nothing in very short times
+  if (std::isfinite(value)) std::snprintf(text, sizeof text, "%.*f", decimals, value);
   fields_.emplace_back(name, text);
   return *this;
 }

@@ -21,7 +21,8 @@ constexpr auto between_looks = std::chrono::milliseconds(1);
 
 struct recovered {
   std::int64_t in_flight = 0, steps_in_flight = 0, lost_runs = 0, lost_steps = 0, repeated = 0;
-  double progress_s = 0, owned_s = 0, ended_s = 0, cpu_s = 0;
+  std::optional<double> progress_s;  // empty: nothing was left to be done
+  double owned_s = 0, ended_s = 0, cpu_s = 0;
 };
 
 void enqueue(client& by, int count, std::size_t bytes) {
@@ -57,7 +58,8 @@ void judge(ground& on, const marks& steps, std::int64_t begun, std::int64_t kill
     found.repeated += std::max(0, steps.times(i) - 1);
     if (steps.at_us(i) > killed_us) first_us = std::min(first_us, steps.at_us(i));
   }
-  found.progress_s = static_cast<double>(first_us - killed_us) * 1e-6;
+  if (first_us != std::numeric_limits<std::int64_t>::max())
+    found.progress_s = static_cast<double>(first_us - killed_us) * 1e-6;
   // 40 is step_completed; the first owner of a run has epoch 1.
   found.steps_in_flight =
       begun - on.number("SELECT count(*) FROM events WHERE kind = 40 AND epoch = 1");
@@ -122,7 +124,7 @@ void measure(const settings& how, bool stands_by, report& to) {
   out.put("goes_on", stands_by ? "another" : "started anew")
       .put("runs", runs, 0)
       .put("in_flight", static_cast<double>(found.in_flight), 0)
-      .put("first_progress_ms", found.progress_s * 1e3, 1)
+      .put("first_progress_ms", found.progress_s.value_or(0) * 1e3, 1)
       .put("all_owned_ms", found.owned_s * 1e3, 1)
       .put("probe_all_owned_ms", probe * 1e3, 1)
       .put("ratio", probe > 0 ? found.owned_s / probe : 0)

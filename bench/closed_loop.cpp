@@ -16,8 +16,8 @@ namespace {
 /// ended, and starts as many anew.
 class starter {
  public:
-  starter(host& where, std::atomic<std::int64_t>& numbers, std::size_t share, std::size_t bytes)
-      : host_(where), numbers_(numbers), share_(share), bytes_(bytes) {}
+  starter(client& by, std::atomic<std::int64_t>& numbers, std::size_t share, std::size_t bytes)
+      : client_(by), numbers_(numbers), share_(share), bytes_(bytes) {}
 
   void work_until(double end) {
     while (now_s() < end) {
@@ -43,7 +43,7 @@ class starter {
     std::vector<work> inputs;
     for (std::size_t i = 0; i < count; ++i) inputs.push_back(make_work(++numbers_, 0, bytes_));
     const double began = now_s();
-    for (auto& run : host_.client.start_many(ten_steps, inputs))
+    for (auto& run : client_.start_many(ten_steps, inputs))
       flying_.push_back({std::move(run), began});
   }
   void finish(const flying& what) {
@@ -60,7 +60,7 @@ class starter {
     return true;
   }
 
-  host& host_;
+  client& client_;
   std::atomic<std::int64_t>& numbers_;
   const std::size_t share_;
   const std::size_t bytes_;
@@ -70,13 +70,13 @@ class starter {
 
 }  // namespace
 
-completed closed_loop(host& here, std::atomic<std::int64_t>& numbers, int in_flight, int clients,
+completed closed_loop(client& by, std::atomic<std::int64_t>& numbers, int in_flight, int clients,
                       double seconds, std::size_t payload_bytes) {
   const int threads_wanted = clients > 0 ? std::min(clients, in_flight) : in_flight;
   std::vector<std::unique_ptr<starter>> starters;
   for (int i = 0; i < threads_wanted; ++i)
     starters.push_back(std::make_unique<starter>(
-        here, numbers, static_cast<std::size_t>(in_flight / threads_wanted), payload_bytes));
+        by, numbers, static_cast<std::size_t>(in_flight / threads_wanted), payload_bytes));
   std::vector<std::thread> threads;
   const double began = now_s();
   for (auto& one : starters) threads.emplace_back([&] { one->work_until(began + seconds); });

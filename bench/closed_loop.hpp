@@ -17,7 +17,7 @@ struct completed {
 
 /// Keeps so many ten-step runs in flight for that time: whenever one has ended, another is started, as
 /// the next of `numbers`. `clients`: threads that start and await; 0: one for each run.
-completed closed_loop(host& here, std::atomic<std::int64_t>& numbers, int in_flight, int clients,
+completed closed_loop(client& by, std::atomic<std::int64_t>& numbers, int in_flight, int clients,
                       double seconds, std::size_t payload_bytes);
 
 }  // namespace fermata::bench

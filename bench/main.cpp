@@ -28,11 +28,13 @@ constexpr question questions[] = {
     {"W1", fermata::bench::w1_sequential},
     {"W2", fermata::bench::w2_in_flight},
     {"W2-open-loop", fermata::bench::w2_open_loop},
+    {"W2-across", fermata::bench::w2_across},
     {"W3", fermata::bench::w3_fan_out},
     {"W4", fermata::bench::w4_enqueue},
     {"W5", fermata::bench::w5_drain},
     {"W6", fermata::bench::w6_timers},
     {"W7", fermata::bench::w7_latency},
+    {"W7-across", fermata::bench::w7_across},
     {"W8", fermata::bench::w8_replay, true},
     {"W9", fermata::bench::w9_recovery},
     {"W10", fermata::bench::w10_memory},
@@ -42,7 +44,8 @@ constexpr question questions[] = {
 
 int say_usage() {
   std::fputs(
-      "usage: fermata-bench probe|probe-postgres|W1|W2|W2-open-loop|W3|…|W12|all\n"
+      "usage: fermata-bench probe|probe-postgres|W1|…|W12|all; also\n"
+      "       W2-open-loop|W2-across|W7-across\n"
       "       [--on sqlite|postgres] [--postgres ADDRESS] [--seconds N] [--repeat N]\n"
       "       [--in-flight N,N…] [--clients N] [--payload BYTES] [--folder DIR] [--json|--table]\n"
       "       W3: [--width N]  W4, W5, W6, W9: [--runs N]  W6: [--rate N,N…]  W12: [--idle "

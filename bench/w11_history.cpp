@@ -50,7 +50,8 @@ class place {
 
   double per_s(double seconds) {
     const int in_flight = how_.in_flight.empty() ? in_flight_usual : how_.in_flight.front();
-    return closed_loop(here_, numbers_, in_flight, how_.clients, seconds, how_.payload_bytes).per_s;
+    return closed_loop(here_.client, numbers_, in_flight, how_.clients, seconds, how_.payload_bytes)
+        .per_s;
   }
 
   /// Seconds of each list.

@@ -17,7 +17,7 @@ void curve_point(const settings& how, int in_flight, report& to) {
   here.run();
   std::atomic<std::int64_t> numbers = 0;
   const auto once = [&](double seconds) {
-    return closed_loop(here, numbers, in_flight, how.clients, seconds, how.payload_bytes);
+    return closed_loop(here.client, numbers, in_flight, how.clients, seconds, how.payload_bytes);
   };
   (void)once(0.5);
 

@@ -65,7 +65,7 @@ void w2_open_loop(const settings& how, report& to) {
   here.run();
   std::atomic<std::int64_t> numbers = 0;
   const auto closed = [&](double seconds) {
-    return closed_loop(here, numbers, clients, 0, seconds, how.payload_bytes).per_s;
+    return closed_loop(here.client, numbers, clients, 0, seconds, how.payload_bytes).per_s;
   };
   (void)closed(how.seconds / 6);
   for (const int percent : {50, 80, 95}) {

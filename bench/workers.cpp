@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/workers.hpp"
 
-#include "bench/host.hpp"
 #include "bench/usage.hpp"
 
 #include <fcntl.h>
@@ -45,6 +44,15 @@ task<int> sleep_and_stay(context& ctx, nap input) {
   noting->note(static_cast<std::size_t>(input.number));
   const int told = co_await ctx.receive(never);
   co_return told;
+}
+
+task<int> hear_signals(context& ctx, work input) {
+  noting->note(0);
+  for (int heard = 1; heard <= input.step; ++heard) {
+    const int told = co_await ctx.receive(wake);
+    noting->note(static_cast<std::size_t>(told));
+  }
+  co_return input.step;
 }
 
 }  // namespace
@@ -118,6 +126,7 @@ int serve(const std::string& journal, int slots, const std::string& marks_at) {
   if (!marks_at.empty()) {
     noting = &noted.emplace(marks_at);
     working.serve(sleeper, sleep_and_stay);
+    working.serve(listener, hear_signals);
     working.serve(do_nothing, [&noted](const work& what) {
       noted->note(mark_of(what.run, what.step));
       return what;

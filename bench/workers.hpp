@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "bench/host.hpp"
 #include "bench/marks.hpp"
 
 #include <fermata/fermata.hpp>
@@ -24,11 +25,15 @@ struct nap {
 BOOST_DESCRIBE_STRUCT(nap, (), (number, due_ms, text))
 constexpr inline workflow<int(nap)> sleeper{"sleeper"};
 
+/// A run that notes 0 when it begins, and n when the n-th of `step` signals has come.
+constexpr inline fermata::signal<int> wake{"wake"};
+constexpr inline workflow<int(work)> listener{"listener"};
+
 /// Worker processes: this program anew, with the verb `serve`.
 class workers {
  public:
-  /// They serve `no_op`; with marks also `sleeper`, and `ten_steps`, whose steps note themselves as
-  /// `mark_of`. Returns when all have opened the journal.
+  /// They serve `no_op`; with marks also `sleeper`, `listener`, and `ten_steps`, whose steps note
+  /// themselves as `mark_of`. Returns when all have opened the journal.
   workers(const std::string& journal, int processes, int slots, const marks* noted = nullptr);
   ~workers();
   workers(const workers&) = delete;
@@ -52,9 +57,9 @@ class workers {
   std::vector<process> all_;
 };
 
-/// Of a step of `ten_steps`; runs are numbered from 0.
+/// Of a step of `ten_steps`.
 constexpr std::size_t mark_of(std::int64_t run, int step) {
-  return static_cast<std::size_t>(run) * 10 + static_cast<std::size_t>(step);
+  return static_cast<std::size_t>(run) * steps_per_run + static_cast<std::size_t>(step);
 }
 
 /// What such a process does: works between the byte that lets it and the end of its input.

@@ -42,8 +42,8 @@ class bedroom {
     work_anew();
   }
 
-  /// Seconds. They are asleep afterwards. `first_due_us`: of the first; those after it are due in no
-  /// order.
+  /// Seconds. They are asleep afterwards, or the first was due before. `first_due_us`: of the first;
+  /// those after it are due in no order.
   double create(int count, std::int64_t first_due_us, bool far_off) {
     const std::int64_t before = timers();
     const double began = now_s();
@@ -53,7 +53,8 @@ class bedroom {
         inputs.push_back({far_off ? runs_ : i, (first_due_us + due_us(i)) / 1000, text_});
       (void)by_.start_many(sleeper, inputs);
     }
-    while (timers() < before + count) std::this_thread::sleep_for(between_looks);
+    while (timers() < before + count && wall_us() < first_due_us)
+      std::this_thread::sleep_for(between_looks);
     return now_s() - began;
   }
 
@@ -126,6 +127,7 @@ std::optional<slept> sleep_once(const settings& how, int runs, int per_s, double
       wall_us() + static_cast<std::int64_t>((1 + one_s * runs) * margin * 1e6);
   slept found;
   found.created_per_s = runs / here.create(runs, first_due_us, false);
+  if (wall_us() > first_due_us) return std::nullopt;
   found.asleep_mb = here.resident_mb();
   found.ready_s = here.restart();
   found.restarted_mb = here.resident_mb();

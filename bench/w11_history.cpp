@@ -95,14 +95,17 @@ struct speeds {
 };
 
 /// By turns with a new journal that holds few.
-speeds measure_speed(const settings& how, place& full, int few) {
+speeds measure_speed(const settings& how, place& full, int few, meter& costs) {
   speeds found;
   const double seconds = how.seconds / 4;
   for (int i = 0; i < std::max(1, how.repeat / 2); ++i) {
     place fresh(how, "w11few");
     fresh.fill(few);
     const double with_few = fresh.per_s(seconds);
+    const std::int64_t before = full.finished();
+    costs.begin();
     found.ours.push_back(full.per_s(seconds));
+    costs.end(static_cast<double>(full.finished() - before));
     found.to_few.push_back(found.ours.back() / std::max(1.0, with_few));
     found.theirs.push_back(full.on().workflows(in_flight_usual, seconds / 2));
   }
@@ -123,18 +126,20 @@ void measure(const settings& how, place& full, int finished, int few, report& to
   line out("W11");
   out.put("finished", static_cast<double>(full.finished()), 0);
   for (const auto& [name, which] : lists) {
-    std::vector<double> times = full.list(which, how.seconds / 8);
+    std::vector<double> times = full.list(which, how.seconds / 16);
     out.put(std::string(name) + "_p50_ms", percentile(times, 0.5) * 1e3, 3)
         .put(std::string(name) + "_p99_ms", percentile(times, 0.99) * 1e3, 3);
   }
   out.put("bytes_per_run", bytes, 0);
-  const speeds found = measure_speed(how, full, few);
+  meter costs(full.on());
+  const speeds found = measure_speed(how, full, few, costs);
   const executions::verdict steps = full.steps();
   out.put("wf_per_s", median(found.ours), 0)
       .put("probe_wf_per_s", median(found.theirs), 0)
       .put("ratio", median(found.ours) / median(found.theirs))
-      .put("to_few", median(found.to_few))
-      .put("missing_runs", static_cast<double>(full.missing()), 0)
+      .put("to_few", median(found.to_few));
+  costs.put(out);
+  out.put("missing_runs", static_cast<double>(full.missing()), 0)
       .put("lost_steps", static_cast<double>(steps.lost), 0)
       .put("repeated_steps", static_cast<double>(steps.repeated), 0);
   to.add(std::move(out));

@@ -41,14 +41,14 @@ void measure(const settings& how, int processes, report& to) {
   const auto once = [&](double seconds) {
     return closed_loop(by, numbers, in_flight, how.clients, seconds, how.payload_bytes);
   };
-  (void)once(0.5);
+  (void)once(how.seconds / 8);
   std::vector<double> ours, theirs, ratios, latencies;
   double runs = 0;
   meter costs(*on);
   for (int i = 0; i < how.repeat; ++i) {
-    theirs.push_back(on->workflows(in_flight, how.seconds / 4));
+    theirs.push_back(on->workflows(in_flight, how.seconds / 8));
     costs.begin();
-    const completed found = once(how.seconds / 2);
+    const completed found = once(how.seconds / 4);
     const auto n = static_cast<double>(found.latencies.size());
     costs.end(n);
     runs += n;

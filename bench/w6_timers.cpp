@@ -124,7 +124,7 @@ std::optional<slept> sleep_once(const settings& how, int runs, int per_s, double
   bedroom here(*on, runs, per_s, how.payload_bytes);
   const double one_s = here.create(warm_up, wall_us() + far_off_us, true) / warm_up;
   const std::int64_t first_due_us =
-      wall_us() + static_cast<std::int64_t>((1 + one_s * runs) * margin * 1e6);
+      wall_us() + static_cast<std::int64_t>((0.5 + one_s * runs) * margin * 1e6);
   slept found;
   found.created_per_s = runs / here.create(runs, first_due_us, false);
   if (wall_us() > first_due_us) return std::nullopt;
@@ -136,11 +136,12 @@ std::optional<slept> sleep_once(const settings& how, int runs, int per_s, double
   return found;
 }
 
-/// Fires per second by bare rows.
+/// Fires per second by bare rows, of runs that have two events already.
 double probe_fires(const settings& how, int runs, double seconds) {
   const auto on = make_ground(how, "w6probe");
-  const auto raw = on->bare(1, how.payload_bytes);
-  for (int done = 0; done < runs; done += batch) (void)raw->commit({.timers = batch});
+  const auto raw = on->bare(runs, how.payload_bytes);
+  for (int done = 0; done < runs; done += batch)
+    (void)raw->commit({.events = 2 * batch, .timers = batch});
   double took = 0;
   int fired = 0;
   for (; fired < runs && took < seconds; fired += probe_commit)

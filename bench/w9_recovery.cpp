@@ -22,7 +22,8 @@ constexpr auto between_looks = std::chrono::milliseconds(1);
 struct recovered {
   std::int64_t in_flight = 0, steps_in_flight = 0, lost_runs = 0, lost_steps = 0, repeated = 0;
   std::optional<double> progress_s;  // empty: nothing was left to be done
-  double owned_s = 0, ended_s = 0, cpu_s = 0;
+  double owned_s = 0, ended_s = 0, cpu_s = 0, resident_mb = 0;
+  std::int64_t commits = 0;  // after the kill
 };
 
 void enqueue(client& by, int count, std::size_t bytes) {
@@ -89,6 +90,7 @@ recovered kill_once(const settings& how, int runs, bool stands_by) {
   const std::int64_t killed_us = wall_us();
   const double began = now_s();
   const std::int64_t begun = steps.noted();
+  const std::int64_t commits = on->so_far().commits;
   recovered found;
   if (!second) second.emplace(on->address(), 1, runs, &steps).go();
   found.in_flight = runs - on->completed();
@@ -97,7 +99,9 @@ recovered kill_once(const settings& how, int runs, bool stands_by) {
   while (on->completed() < runs && now_s() - began < limit_s)
     std::this_thread::sleep_for(5 * between_looks);
   found.ended_s = now_s() - began;
+  found.commits = on->so_far().commits - commits;
   found.lost_runs = runs - on->completed();
+  found.resident_mb = second->resident_mb();
   found.cpu_s = second->stop();
   judge(*on, steps, begun, killed_us, found);
   return found;
@@ -130,6 +134,11 @@ void measure(const settings& how, bool stands_by, report& to) {
       .put("ratio", probe > 0 ? found.owned_s / probe : 0)
       .put("all_ended_ms", found.ended_s * 1e3, 1)
       .put("cpu_s", found.cpu_s)
+      .put("rss_mb", found.resident_mb, 1)
+      .put("commits_per_run",
+           static_cast<double>(found.commits) /
+               static_cast<double>(std::max<std::int64_t>(1, found.in_flight)),
+           3)
       .put("lost_runs", static_cast<double>(found.lost_runs), 0)
       .put("lost_steps", static_cast<double>(found.lost_steps), 0)
       .put("steps_in_flight", static_cast<double>(found.steps_in_flight), 0)

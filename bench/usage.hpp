@@ -4,15 +4,31 @@
 #include "bench/ground.hpp"
 #include "bench/report.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <thread>
 
 namespace fermata::bench {
 
 /// Steady seconds.
 inline double now_s() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+/// Looks until it is so, or `limit_s` have passed; for a quarter of the time at most, since looks take
+/// the processors from what is looked at. Returns the seconds until then.
+template <class Condition>
+double watch(Condition&& is_so, double limit_s) {
+  const double began = now_s();
+  for (;;) {
+    const double looked = now_s();
+    const bool over = is_so();
+    const double now = now_s();
+    if (over || now - began > limit_s) return now - began;
+    std::this_thread::sleep_for(std::chrono::duration<double>(std::max(0.001, 3 * (now - looked))));
+  }
 }
 
 /// What this process has used since it began: client, engine and database together.

@@ -53,8 +53,8 @@ class bedroom {
         inputs.push_back({far_off ? runs_ : i, (first_due_us + due_us(i)) / 1000, text_});
       (void)by_.start_many(sleeper, inputs);
     }
-    while (timers() < before + count && wall_us() < first_due_us)
-      std::this_thread::sleep_for(between_looks);
+    (void)watch([&] { return timers() >= before + count; },
+                static_cast<double>(first_due_us - wall_us()) * 1e-6);
     return now_s() - began;
   }
 

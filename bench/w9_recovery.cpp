@@ -17,7 +17,6 @@ namespace fermata::bench {
 namespace {
 
 constexpr int batch = 1000;  // of a start_many, and events in a transaction of the probe
-constexpr auto between_looks = std::chrono::milliseconds(1);
 
 struct recovered {
   std::int64_t in_flight = 0, steps_in_flight = 0, lost_runs = 0, lost_steps = 0, repeated = 0;
@@ -32,21 +31,6 @@ void enqueue(client& by, int count, std::size_t bytes) {
     for (int i = done; i < std::min(count, done + batch); ++i)
       inputs.push_back(make_work(i, 0, bytes));
     (void)by.start_many(ten_steps, inputs);
-  }
-}
-
-/// Returns the seconds until nothing of the dead worker's is left to be taken. A look at a hundred
-/// thousand runs takes a while: as much of the time is left to the worker.
-double until_owned(ground& on, std::int64_t dead, double began, double limit_s) {
-  const std::string ownerless =
-      "SELECT count(*) FROM runs WHERE state < 3 AND owner <= " + std::to_string(dead);
-  for (;;) {
-    const double asked = now_s();
-    const bool all = on.number(ownerless) == 0;
-    const double now = now_s();
-    if (all || now - began > limit_s) return now - began;
-    std::this_thread::sleep_for(std::max<std::chrono::duration<double>>(
-        between_looks, std::chrono::duration<double>(now - asked)));
   }
 }
 
@@ -76,16 +60,15 @@ recovered kill_once(const settings& how, int runs, bool stands_by) {
   std::optional<workers> second;
   if (stands_by) second.emplace(on->address(), 1, runs, &steps);
   first.go();
-  while (on->number("SELECT count(*) FROM start_requests") > 0)
-    std::this_thread::sleep_for(between_looks);
+  const double limit_s = 60 + runs / 500.0;
+  (void)watch([&] { return on->number("SELECT count(*) FROM start_requests") == 0; }, limit_s);
   const std::int64_t first_id = on->number("SELECT max(id) FROM workers");
   if (second) {
     second->go();
-    while (on->number("SELECT max(id) FROM workers") == first_id)
-      std::this_thread::sleep_for(between_looks);
+    (void)watch([&] { return on->number("SELECT max(id) FROM workers") > first_id; }, limit_s);
   }
   while (steps.noted() < std::int64_t{runs} * steps_per_run / 2)
-    std::this_thread::sleep_for(between_looks);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
   first.kill();
   const std::int64_t killed_us = wall_us();
   const double began = now_s();
@@ -94,10 +77,12 @@ recovered kill_once(const settings& how, int runs, bool stands_by) {
   recovered found;
   if (!second) second.emplace(on->address(), 1, runs, &steps).go();
   found.in_flight = runs - on->completed();
-  const double limit_s = 60 + runs / 500.0;
-  found.owned_s = until_owned(*on, first_id, began, limit_s);
-  while (on->completed() < runs && now_s() - began < limit_s)
-    std::this_thread::sleep_for(5 * between_looks);
+  // Nothing of the dead worker's is left to be taken.
+  const std::string ownerless =
+      "SELECT count(*) FROM runs WHERE state < 3 AND owner <= " + std::to_string(first_id);
+  (void)watch([&] { return on->number(ownerless) == 0; }, limit_s);
+  found.owned_s = now_s() - began;
+  (void)watch([&] { return on->completed() == runs; }, limit_s);
   found.ended_s = now_s() - began;
   found.commits = on->so_far().commits - commits;
   found.lost_runs = runs - on->completed();

@@ -16,23 +16,22 @@ void record::complain(std::string kind, std::string text) {
     complaints_.push_back({std::move(kind), std::move(text)});
 }
 
-/// A task whose run's owner has given it up, by a clock that is wrong, may be begun still by the worker that took
-/// it: that attempt was put before the outcome, and isn't one more. The outcome is another attempt's, or that it
-/// took too long.
+/// A step on a queue may be finished between the taking of its task and its beginning: by an attempt that was
+/// given up and came to a value all the same; or, by a clock that is wrong, because its run's owner has given it up.
 void record::body_begins(std::string_view key, int attempt) {
   ++total.attempts;
   const std::string text(key);
   began_.insert(text);
   const auto finished = finished_.find(text);
   if (finished == finished_.end()) return;
-  const outcome& of = finished->second;
-  const bool given_up = attempt < of.attempt || (attempt == of.attempt && of.failed);
-  if (given_up && a_clock_was_wrong)
+  const auto taken = taken_.find(text);
+  const bool taken_before = taken != taken_.end() && taken->second.contains(attempt);
+  if (taken_before && (attempt > finished->second || a_clock_was_wrong))
     ++total.late;
   else
     complain("repeated",
              fmt::format("{}: attempt {} began after the outcome of attempt {} was committed", key,
-                         attempt, of.attempt));
+                         attempt, finished->second));
 }
 
 void record::charged(std::string_view key) {
@@ -91,7 +90,7 @@ void record::appended(std::int64_t worker, const engine::append& what) {
     pb::details said;
     if (!said.ParseFromString(e.details)) complain("details", "an event's details can't be read");
     finished_.emplace(engine::idempotency_key(what.run, e.operation, e.name),
-                      outcome{said.step().attempts(), e.kind == engine::event_kind::step_failed});
+                      said.step().attempts());
   }
 }
 
@@ -99,6 +98,13 @@ void record::committed(const engine::batch& what, const engine::batch_result& an
   for (std::size_t i = 0; i < what.appends.size(); ++i)
     if (answer.appends[i].how == engine::landing::landed && !what.appends[i].events.empty())
       appended(what.worker, what.appends[i]);
+  for (const engine::task_row& task : answer.tasks) {
+    if (finished_.contains(task.key))
+      complain("taken", fmt::format("the task of attempt {} of {} was taken after its outcome was "
+                                    "committed",
+                                    task.attempt, task.key));
+    taken_[task.key].insert(task.attempt);
+  }
   for (const engine::claimed& one : answer.claimed) {
     owned(one.run.run, one.run.epoch, what.worker);
     last_of_run& last = runs_[one.run.run];

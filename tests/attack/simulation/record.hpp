@@ -45,7 +45,7 @@ class record {
   struct counts {
     std::uint64_t events = 0;
     std::uint64_t attempts = 0;
-    std::uint64_t late = 0;  // began after their run's owner had given them up
+    std::uint64_t late = 0;  // began after an outcome that came after their taking
     std::uint64_t faults = 0;
     std::uint64_t acked = 0;
   };
@@ -62,11 +62,9 @@ class record {
   void owned(const engine::run_id& run, engine::epoch_t epoch, std::int64_t worker);
 
   std::unordered_set<std::string> began_;
-  struct outcome {
-    int attempt = 0;
-    bool failed = false;
-  };
-  std::unordered_map<std::string, outcome> finished_;  // keys whose outcome is in a committed event
+  // Keys whose outcome is in a committed event, and of which attempt it is.
+  std::unordered_map<std::string, int> finished_;
+  std::unordered_map<std::string, std::set<int>> taken_;  // attempts of tasks, by key
   std::set<std::string, std::less<>> charged_;
   std::set<std::string, std::less<>> refunded_;
   std::set<std::string, std::less<>>

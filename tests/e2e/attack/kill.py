@@ -92,13 +92,16 @@ class Attack:
         time.sleep(self.chance.choice([0, 1.5]))
         self.hire()
         self.listens(self.workers[-1])
+        self.recovery.is_up(self.workers[-1])
 
     def run(self):
         for _ in range(self.asked.workers):
             self.hire()
         for worker in self.workers:
             self.listens(worker)
-        self.recovery = Recovery(Sqlite(self.file))
+        self.recovery = Recovery(Sqlite(self.file), RECOVERY_SECONDS)
+        for worker in self.workers:
+            self.recovery.is_up(worker)
         for number in range(1, self.asked.rounds + 1):
             self.feed()
             time.sleep(self.chance.uniform(0, 1.5))

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """How long it takes until another worker has claimed what a dead one owned.
 
-One observer with one clock, which can't be set (monotonic): from just before the kill until a look at
-the journal finds that the claim is committed. The figures are late by a look, never early. What a
-death is suspected of for the second time in a row is executed alone from then on, perhaps after
-others: those runs are counted apart.
+One observer with one clock, which can't be set (monotonic): from just before the kill, or from when the
+first of those is up who live until then, to a look at the journal that finds the claim committed. The
+figures are late by a look, never early. What a death is suspected of for the second time in a row is
+executed alone from then on, perhaps after others: those runs are counted apart.
 
     recovery.py BIN_FOLDER [--kills 100] [--at-once 10] [--seed N]
 
@@ -76,10 +76,12 @@ class Postgres:
 class Recovery:
     """Told of each kill; looks on a thread of its own."""
 
-    def __init__(self, journal):
-        self.journal = journal
+    def __init__(self, journal, named_from=LEASE_SECONDS + 2):
+        """Later than after so many seconds: the run and its worker are named."""
+        self.journal, self.named_from = journal, named_from
         self.lock = threading.Lock()  # of all that follows
         self.pending = {}             # dead worker → (since when, runs that nobody has claimed)
+        self.alive = {}               # process → since when it can look after others
         self.took, self.suspected = [], []  # seconds
         self.deaths = 0
         self.over = threading.Event()
@@ -99,10 +101,16 @@ class Recovery:
         with self.lock:
             return bool(self.owned_by(process))
 
+    def is_up(self, process):
+        """It looks after the dead from now on."""
+        with self.lock:
+            self.alive[process.pid] = time.monotonic()
+
     def kill(self, process):
         """Kills a worker; whatever it owns then is to be claimed by another."""
         with self.lock:
             since = time.monotonic()
+            self.alive.pop(process.pid, None)
             process.kill()
             process.wait()
             self.deaths += 1
@@ -124,12 +132,15 @@ class Recovery:
             "JOIN {at}runs r ON r.{key} IN ({runs}) LEFT JOIN {at}ready m ON m.run = r.{key} "
             "WHERE w.id = {dead}",
             suspicion=SUSPICION, runs=",".join(f"'{run}'" for run in runs), dead=dead)
-        took = time.monotonic() - since
+        # Whoever was killed before he could look after it doesn't count: one who lives is promised.
+        took = time.monotonic() - max(since, min(self.alive.values(), default=since))
         for run, owner, was_ready, suspicions in found:
             if owner not in ("0", dead) or (owner == "0" and was_ready in ("1", "t")):
                 runs.remove(run)
                 apart = int(suspicions) >= SUSPICIONS_TO_ISOLATE
                 (self.suspected if apart else self.took).append(took)
+                if took > self.named_from:
+                    print(f"run {run} of dead worker {dead} was claimed after {took:.2f} s", flush=True)
         if not runs:
             del self.pending[dead]
 
@@ -181,6 +192,7 @@ class Hosts:
         folder = self.fleet.home / f"host-{len(self.fleet.logs)}"
         worker = self.fleet.hire(environment={"FERMATA_STATE": str(folder)})
         self.fleet.until(lambda: self.fleet.serves(worker), "a worker starts")
+        self.recovery.is_up(worker)
         return worker
 
     def feed(self):

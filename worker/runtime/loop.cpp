@@ -228,7 +228,7 @@ std::int64_t run_loop::first_due() const {
   for (const engine::run_id& id : finishing_)
     if (auto found = runs_.find(id); found != runs_.end()) sooner(found->second->grace_until);
   if (!again_.empty()) sooner(again_at_);
-  if (!let_go_.empty()) sooner(std::max<std::int64_t>(give_back_at_, 1));
+  if (!let_go_.empty() && !claim_under_way_) sooner(std::max<std::int64_t>(give_back_at_, 1));
   return due;
 }
 
@@ -327,7 +327,8 @@ void run_loop::let_go(const engine::run_id& run) {
 
 void run_loop::give_back() {
   const std::int64_t steady = journal_.time().steady_now_us();
-  if (let_go_.empty() || steady < give_back_at_) return;
+  // A claim under way may have taken one of them again: its answer takes that from the list.
+  if (let_go_.empty() || steady < give_back_at_ || claim_under_way_) return;
   engine::failpoint("release.before");
   const absl::Status done = store_.release(worker_, let_go_);
   engine::failpoint("release.after");

@@ -15,12 +15,15 @@ void lease::claimed(std::int64_t sent) {
   const bool may_be_older = sent < taken_back_at_;
   if (may_be_older) least = std::min(least, until_then_);
   const bool prolongs = least > until_ && engine::planted("claim_prolongs_the_lease");
-  if (until_ == none || prolongs || (may_be_older && least < until_)) until_ = least;
+  // Answers come in any order; a renewal counts for all claims that were sent before it.
+  const bool shortens = least < until_ && (may_be_older || sent >= renewed_at_);
+  if (until_ == none || prolongs || shortens) until_ = least;
 }
 
 void lease::renewed(std::int64_t sent) {
   const std::lock_guard lock(mutex_);
   until_ = sent + engine::limits::lease_ms * 1000;
+  renewed_at_ = sent;
   taken_back_at_ = 0;
   until_then_ = none;
 }

@@ -35,6 +35,7 @@ class lease {
   // Guarded by mutex_.
   mutable std::mutex mutex_;
   std::uint64_t claims_ = 0;
+  std::int64_t renewed_at_ = 0;
   std::int64_t taken_back_at_ = 0;  // 0: it wasn't since it was renewed
   std::int64_t until_then_ = none;  // if the store left it as it was
 };

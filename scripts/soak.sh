@@ -113,8 +113,8 @@ attacks() {
   attack semantics_fuzz "$seeds programs evicted, crashed, replayed" \
     env FERMATA_SEEDS="$seeds" "$bin/semantics_fuzz"
   attack simulation "$seeds seeds of virtual fleets" "$bin/simulate" --seeds "$seeds"
-  attack power_cut_lying "$((rounds * 20)) power cuts of a disk that lies" \
-    "$bin/power_cut" --rounds "$((rounds * 20))" --lies 1
+  attack power_cut_lying "$((rounds * 4)) power cuts of a disk that lies" \
+    "$bin/power_cut" --rounds "$((rounds * 4))" --lies 1
   attack nth_error "$((rounds * 40)) n-th errors" "$bin/nth_error" --rounds "$((rounds * 40))"
   attack power_cut "$((rounds * 200)) power cuts" "$bin/power_cut" --rounds "$((rounds * 200))"
   attack planted "planted bugs" python3 tests/attack/planted/run.py "$bin" --all --parallel 1

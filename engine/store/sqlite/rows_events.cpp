@@ -17,10 +17,14 @@ void insert_blob(connection& db, std::int64_t run, position_t position, part whi
       .run();
 }
 
-std::string read_blob(connection& db, std::int64_t run, position_t position, part which) {
+/// When it isn't there `found` becomes false.
+std::string read_blob(connection& db, std::int64_t run, position_t position, part which,
+                      bool& found) {
   use row = db.sql("SELECT bytes FROM blobs WHERE run = ?1 AND position = ?2 AND part = ?3");
   row.with(run, position, static_cast<int>(which));
-  return row.next() ? std::string(row.bytes(0)) : std::string();
+  if (row.next()) return std::string(row.bytes(0));
+  found = false;
+  return {};
 }
 
 /// A number that doesn't fit was changed by somebody else: `fits` becomes false.
@@ -62,12 +66,11 @@ encoded_event read_event(connection& db, use& row, std::int64_t run) {
   what.details = row.bytes(16);
   what.chain = row.hash(17);
   what.crc = narrow<std::uint32_t>(row.integer(18), fits);
-  if (!fits) what.crc = ~what.crc;  // so that its checksum tells
-
   if ((what.flags & flag::value_in_blob) != 0)
-    what.value = read_blob(db, run, what.position, part_value);
+    what.value = read_blob(db, run, what.position, part_value, fits);
   if ((what.flags & flag::input_in_blob) != 0)
-    what.input = read_blob(db, run, what.position, part_input);
+    what.input = read_blob(db, run, what.position, part_input, fits);
+  if (!fits) what.crc = ~what.crc;  // so that its checksum tells
   what.flags = static_cast<std::uint8_t>(what.flags & ~flag::in_blob);
   return what;
 }

@@ -113,6 +113,22 @@ TEST_CASE("flipped bits in the pages are reported as damage of the store, never 
   CHECK(told == static_cast<int>(pages) - 1);
 }
 
+TEST_CASE("an event whose payload is said to be a blob, and isn't, is damaged") {
+  scene scene;
+  writer run(scene, scene.begin(scene.join()));
+  REQUIRE(run.land(run.next({step_completed("1")})) == landing::landed);
+  const auto last = [&] {
+    return decode(run.run, scene.journal->read_events(run.run, 2, 1)->at(0));
+  };
+  REQUIRE(last().ok());
+  foreign other(file_of(scene));
+  REQUIRE(other.run("DROP TRIGGER events_never_change").empty());
+
+  REQUIRE(other.run("UPDATE events SET flags = flags | 16 WHERE position = 2").empty());
+
+  CHECK(absl::IsDataLoss(last().status()));
+}
+
 TEST_CASE("a message that can't be read blocks its own run, and no other") {
   scene scene;
   const worker_row me = scene.join();

@@ -102,7 +102,9 @@ int every_way(const std::function<void(kit&)>& scenario) {
   int worlds = 0;
   std::size_t events = 0;
   telling kept;
+  bool trouble_when_kept = false;
   auto one = [&](way how, std::size_t at) {
+    const std::uint64_t troubles = trouble::met_so_far();
     kit t(how, at);
     scenario(t);
     t.work();
@@ -112,9 +114,12 @@ int every_way(const std::function<void(kit&)>& scenario) {
     if (how == way::kept) {
       events = t.events();
       kept = told;
+      trouble_when_kept = trouble::met_so_far() != troubles;
     }
-    // A crash takes attempts with it and changes what comes first, but not how a run ends.
-    const bool crashed = how == way::crash_before || how == way::crash_after;
+    // A crash takes attempts with it and changes what comes first, but not how a run ends; so do commits
+    // in trouble.
+    const bool crashed = how == way::crash_before || how == way::crash_after || trouble_when_kept ||
+                         trouble::met_so_far() != troubles;
     const std::string& is = crashed ? told.ends : told.histories;
     const std::string& should = crashed ? kept.ends : kept.histories;
     if (is != should)

@@ -15,15 +15,17 @@ class tally {
  public:
   ~tally() {
     if (std::getenv("FERMATA_KIT_FAULTS") != nullptr)
-      std::fprintf(stderr, "commits met %llu faults\n", faults_.load());
+      std::fprintf(stderr, "commits met %llu faults\n",
+                   static_cast<unsigned long long>(faults_.load()));
   }
   trouble::kind count(trouble::kind one) {
     if (one != trouble::kind::none) ++faults_;
     return one;
   }
+  std::uint64_t faults() const noexcept { return faults_; }
 
  private:
-  std::atomic<unsigned long long> faults_ = 0;
+  std::atomic<std::uint64_t> faults_ = 0;
 };
 
 tally met;
@@ -50,5 +52,7 @@ trouble::kind trouble::next() {
   if (drawn < 3 * per_mille_) return met.count(kind::unseen);
   return kind::none;
 }
+
+std::uint64_t trouble::met_so_far() noexcept { return met.faults(); }
 
 }  // namespace fermata::testing

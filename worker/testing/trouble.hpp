@@ -15,6 +15,8 @@ class trouble {
 
   trouble();
   kind next();
+  /// How many all worlds have met.
+  static std::uint64_t met_so_far() noexcept;
 
  private:
   std::uint32_t per_mille_ = 0;

@@ -188,11 +188,22 @@ std::unique_ptr<connection> server::connect() {
   made->on_long_wait([this](int process) { say_who_holds(process); });
   try {
     meet(made->server());
-  } catch (const server_failure&) {
+  } catch (const server_failure& why) {
     ++first_host_;  // libpq is content with the first that answers: next time with another
+    note_away(why);
     throw;
   }
   return made;
+}
+
+/// Said once, whoever finds it first, until somebody gets through.
+void server::note_away(const server_failure& why) {
+  if (why.how != failure::lost) return;
+  const std::lock_guard guard(mutex_);
+  std::int64_t before = 0;
+  if (away_since_.compare_exchange_strong(before, steady_now()) && say)
+    say(std::string(why.status.message()));
+  idle_.clear();
 }
 
 /// A process of ours at the server waits: for whom, where it is a transaction of others.
@@ -225,13 +236,7 @@ server::lease server::take(attempts& again) {
       if (away_since_.exchange(0) != 0 && say) say(fmt::format("{} is there again", where.text));
       return {*this, std::move(made), generation_};
     } catch (const server_failure& why) {
-      if (why.how == failure::lost) {
-        const std::lock_guard guard(mutex_);
-        std::int64_t before = 0;
-        if (away_since_.compare_exchange_strong(before, steady_now()) && say)
-          say(std::string(why.status.message()));
-        idle_.clear();
-      }
+      note_away(why);
       if (!again.worth_another(why)) throw;
     }
   }

@@ -151,6 +151,7 @@ class server {
   /// is known, or when it is no use.
   bool settled(const transaction& what, const server_failure& why, attempts& again);
   void meet(const identity& who);
+  void note_away(const server_failure& why);
   void say_who_holds(int process);
   void meet_first(const identity& who);
 

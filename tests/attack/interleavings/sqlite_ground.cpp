@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/attack/interleavings/ground.hpp"
 
+#include <fcntl.h>
 #include <sqlite3.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -9,7 +10,6 @@
 #include <atomic>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <stdexcept>
 #include <string>
 
@@ -83,8 +83,14 @@ class sqlite_ground final : public ground {
 
  private:
   static bool sleeps(pid_t thread) {
-    std::ifstream stat("/proc/self/task/" + std::to_string(thread) + "/stat");
-    const std::string text((std::istreambuf_iterator<char>(stat)), {});
+    // Not by a stream, which throws when the thread ends between its opening and its reading.
+    const std::string path = "/proc/self/task/" + std::to_string(thread) + "/stat";
+    const int stat = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (stat < 0) return false;
+    std::array<char, 512> got;
+    const ssize_t length = ::read(stat, got.data(), got.size());
+    ::close(stat);
+    const std::string_view text(got.data(), length > 0 ? static_cast<std::size_t>(length) : 0);
     const std::size_t name_ends = text.rfind(')');
     return name_ends != std::string::npos && text.substr(name_ends).starts_with(") S");
   }

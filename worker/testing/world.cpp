@@ -30,8 +30,10 @@ absl::StatusOr<engine::batch_result> crashing_store::commit(engine::batch&& what
     return absl::UnavailableError("the process died before it was written");
   }
   auto answer = worker_acts_ ? commit_in_trouble(std::move(what)) : inner_->commit(std::move(what));
-  if (answer.ok()) events_ += adds;
-  if (now && how_ == way::crash_after) {
+  const bool dies_after = now && how_ == way::crash_after;
+  // Written and never seen is written, too, when nobody is left to send it again.
+  if (answer.ok() || dies_after) events_ += adds;
+  if (dies_after) {
     crashed_ = true;
     return absl::UnavailableError("the process died after it was written");
   }

@@ -48,4 +48,13 @@ void fail(sqlite3* db, int rc, std::string_view what) {
   throw store_failure{status_of(db, rc, what)};
 }
 
+std::int64_t next_key(std::int64_t last, std::int64_t key, std::string_view what) {
+  if (key <= last)
+    fail(absl::StatusCode::kDataLoss, "FER-2103",
+         fmt::format("store damage: of {}, {} comes after {}; run 'fermata verify', then restore a "
+                     "backup or export what can be read",
+                     what, key, last));
+  return key;
+}
+
 }  // namespace fermata::engine::sqlite

@@ -240,8 +240,10 @@ absl::StatusOr<std::vector<stored_event>> sqlite_store::changes(const std::strin
                                    "ORDER BY e.lsn LIMIT ?2";
     std::vector<stored_event> found;
     use rows = db->sql(sql.c_str());
-    rows.with(after.empty() ? 0 : std::stoll(after), bounded(at_most));
+    std::int64_t last = after.empty() ? 0 : std::stoll(after);
+    rows.with(last, bounded(at_most));
     while (rows.next()) {
+      last = sqlite::next_key(last, rows.integer(19), "the log's places");
       found.push_back({.run = rows.id<run_id>(21),
                        .what = sqlite::read_event(*db, rows, rows.integer(20)),
                        .cursor = std::to_string(rows.integer(19))});

@@ -113,6 +113,58 @@ TEST_CASE("flipped bits in the pages are reported as damage of the store, never 
   CHECK(told == static_cast<int>(pages) - 1);
 }
 
+/// Has the root page of a table, which lies above its leaves, name its children in the other order.
+void reverse_children(const std::string& path, const std::string& table) {
+  const auto root = std::stoull(
+      foreign(path).one("SELECT rootpage FROM sqlite_master WHERE name = '" + table + "'"));
+  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+  const auto begin = static_cast<std::streamoff>((root - 1) * 4096);
+  const auto bytes_at = [&](std::streamoff at, std::size_t count) {
+    std::string bytes(count, '\0');
+    file.seekg(begin + at);
+    file.read(bytes.data(), static_cast<std::streamsize>(count));
+    return bytes;
+  };
+  const auto number_at = [&](std::streamoff at) {
+    const std::string two = bytes_at(at, 2);
+    return static_cast<unsigned char>(two[0]) * 256 + static_cast<unsigned char>(two[1]);
+  };
+  REQUIRE(bytes_at(0, 1) == "\x05");  // an interior page of a table (SQLite's file format, 1.6)
+  const int cells = number_at(3);
+  REQUIRE(cells > 5);
+  std::vector<std::string> children;
+  for (int i = 0; i < cells; ++i) children.push_back(bytes_at(number_at(12 + 2 * i), 4));
+  for (int i = 0; i < cells; ++i) {
+    const std::streamoff at = begin + number_at(12 + 2 * i);
+    file.seekp(at);
+    file.write(children[static_cast<std::size_t>(cells - 1 - i)].data(), 4);
+  }
+}
+
+TEST_CASE("whoever reads on in a log whose pages are out of order comes to an end") {
+  scene scene;
+  writer run(scene, scene.begin(scene.join()));
+  for (int i = 1; i <= 300; ++i)
+    REQUIRE(run.land(run.next({step_completed(std::to_string(i))})) == landing::landed);
+  const std::string copy = file_of(scene) + ".copy";
+  REQUIRE(scene.journal->backup(copy, false).ok());
+  reverse_children(copy, "events");
+  for (const char* beside : {"-wal", "-shm"}) std::filesystem::remove(copy + beside);
+  const auto journal = open_store("sqlite:" + copy);
+  REQUIRE(journal.ok());
+
+  absl::Status ended;
+  std::string cursor;
+  for (int pages = 0; ended.ok() && pages < 100; ++pages) {
+    const auto events = (*journal)->changes(cursor, 64);
+    if (events.ok() && events->empty()) break;
+    ended = events.status();
+    if (events.ok()) cursor = events->back().cursor;
+  }
+  CHECK(fer_code_of(ended) == "FER-2103");
+  CHECK_FALSE(engine::verify(**journal, {}).ok());
+}
+
 TEST_CASE("an event whose payload is said to be a blob, and isn't, is damaged") {
   scene scene;
   writer run(scene, scene.begin(scene.join()));

@@ -4,7 +4,8 @@
 namespace fermata::engine::sqlite {
 
 // Events lie in log order, found by (run, position). The guards are against accidents; the chain
-// detects intent. NEW.lsn is -1 where an insert doesn't name it.
+// detects intent. NEW.lsn is -1 where an insert doesn't name it. Whoever inserts is stopped by FAIL, not ABORT:
+// to undo one statement, SQLite would copy each page that each insert goes to (journals made before have ABORT).
 const char* const migration_0001_events = R"sql(
 CREATE TABLE events(
   lsn INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -64,7 +65,7 @@ CREATE TRIGGER events_keep_their_places BEFORE INSERT ON events
 WHEN EXISTS (SELECT 1 FROM events WHERE run = NEW.run AND position = NEW.position)
   OR (NEW.lsn > 0 AND EXISTS (SELECT 1 FROM events WHERE lsn = NEW.lsn))
 BEGIN
-  SELECT RAISE(ABORT, 'the journal is append-only: this position of the run is taken');
+  SELECT RAISE(FAIL, 'the journal is append-only: this position of the run is taken');
 END;
 
 CREATE TRIGGER events_never_change BEFORE UPDATE ON events

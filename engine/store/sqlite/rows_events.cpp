@@ -79,12 +79,14 @@ namespace {
 
 constexpr std::size_t many = 16;
 
-/// For `rows` events; a literal for each, since statements are known by address.
+/// For `rows` events; a literal for each, since statements are known by address. OR FAIL: whoever inserts rolls the
+/// transaction back when it doesn't work, so SQLite needn't be able to undo the statement alone.
 const char* insert_sql(std::size_t rows) {
   static const auto text = [](std::size_t count) {
     const std::string row = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     std::string sql =
-        "INSERT INTO events(run, position, kind, epoch, at, operation, name, place, flags, codec, "
+        "INSERT OR FAIL INTO events(run, position, kind, epoch, at, operation, name, place, flags, "
+        "codec, "
         "key_id, content_type, input_content_type, value, input, salt, digest, details, chain, "
         "crc) "
         "VALUES ";

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/store/sqlite/rows.hpp"
 
+#include <sqlite3.h>
+
 namespace fermata::engine::sqlite {
 
 const std::string run_columns =
@@ -77,7 +79,7 @@ std::int64_t insert_run(connection& db, const start_request& request, const run_
       "requested, started, chain, origin, parent, parent_chain, close_policy, build, format_level, "
       "state, owner, epoch, updated, parent_operation, key, traceparent) "
       "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, "
-      "?19, ?20, ?21, ?22, ?23, ?24) RETURNING id");
+      "?19, ?20, ?21, ?22, ?23, ?24)");
   insert.with(run.run, name, db.spaces.id_of(run.space), db.names.id_of(run.workflow),
               db.names.id_of(run.queue), -run.priority, run.not_before, run.deadline, run.requested,
               run.started, chain, origin, run.parent, run.parent_chain, run.close_policy,
@@ -86,10 +88,9 @@ std::int64_t insert_run(connection& db, const start_request& request, const run_
   bind_optional(insert, run.parent_operation);
   bind_optional(insert, run.key);
   bind_optional(insert, request.traceparent);
-  insert.next();
-  const std::int64_t id = insert.integer(0);
-  insert.next();
-  return id;
+  insert.run();
+  // RETURNING is a trigger to SQLite, which would keep a copy of each page that the row goes to.
+  return sqlite3_last_insert_rowid(db.handle());
 }
 
 const std::string request_columns =

@@ -2,6 +2,7 @@
 // Every column of an event, flipped as it is read; missing and repeated events.
 #include "bench.hpp"
 #include "damaged_store.hpp"
+#include "passing_store.hpp"
 
 #include "engine/event/encode.hpp"
 
@@ -154,6 +155,36 @@ TEST_CASE("an event that is there twice is found") {
 
   REQUIRE(found.size() == 1);
   CHECK(found[0].starts_with(s.at(2)));
+}
+
+/// Its list leads from the oldest run back to the newest, as pages that are out of order may.
+class circling_store final : public passing_store {
+ public:
+  using passing_store::passing_store;
+
+  absl::StatusOr<std::vector<run_row>> list(const run_query& query) const override {
+    if (++lists_ > 10) return absl::OutOfRangeError("asked again and again");
+    run_query newest = query;
+    newest.before = {};
+    auto rows = inner_.list(newest);
+    if (rows.ok() && !rows->empty()) rows->resize(query.at_most, rows->front());
+    return rows;
+  }
+
+ private:
+  mutable int lists_ = 0;
+};
+
+TEST_CASE("whoever verifies a journal whose list of runs leads in a circle comes to an end") {
+  bench b;
+  const run_id run = b.begin();
+  const circling_store circling(*b.store);
+
+  const std::vector<std::string> found = b.findings(circling);
+
+  REQUIRE_FALSE(found.empty());
+  CHECK(found.back().find("comes back to it") != std::string::npos);
+  CHECK(found.back().find(run.text()) != std::string::npos);
 }
 
 }  // namespace

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cctype>
 #include <iterator>
+#include <optional>
+#include <set>
 #include <utility>
 
 namespace fermata::engine {
@@ -21,10 +23,16 @@ using postgres::rows;
 /// A filter as SQL and what is bound to it, in order. Lists aren't hot: their statements are planned
 /// anew, since there are too many kinds to keep.
 struct filter {
+  std::string joins;
   std::string where;
   params values;
 
   void add(std::string_view condition) { where += fmt::format(" AND {}", condition); }
+  /// Written as it is: statements are planned without knowing what is bound (`force_generic_plan`), and
+  /// whether few or many runs are of a workflow decides which way is short.
+  void add(std::string_view condition, std::int64_t number) {
+    where += fmt::format(" AND {} {}", condition, number);
+  }
   /// "r.key = ${}"
   template <class Value>
   void add(std::string_view condition, const Value& value) {
@@ -36,43 +44,55 @@ struct filter {
 /// What runs and start requests have in common.
 filter common_filter(const dictionary& in, const run_query& query) {
   filter all;
-  all.add("r.space = ${}", in.spaces.find(in.db, query.space).value_or(-1));
+  all.add("r.space =", in.spaces.find(in.db, query.space).value_or(-1));
   if (!query.key.empty()) all.add("r.key = ${}", std::string_view(query.key));
-  if (!query.chain.empty()) all.add("coalesce(r.chain, r.run) = ${}", query.chain);
+  // In two parts, since there is an index for each.
+  if (!query.chain.empty())
+    all.add("(r.chain = ${0} OR (r.run = ${0} AND r.chain IS NULL))", query.chain);
   if (!query.parent.empty()) all.add("r.parent = ${}", query.parent);
-  if (query.since != 0) all.add("r.requested >= ${}", query.since);
-  if (query.until != 0) all.add("r.requested < ${}", query.until);
+  if (query.since != 0) all.add("r.requested >=", query.since);
+  if (query.until != 0) all.add("r.requested <", query.until);
   if (!query.before.empty()) all.add("r.run < ${}", query.before);
   return all;
 }
 
-std::string states_in(const run_query& query) {
-  std::string list;
-  for (const run_state state : query.states)
-    list += fmt::format("{}{}", list.empty() ? "" : ", ", static_cast<int>(state));
-  return list;
+/// The runs of a list that have one state, or all of them.
+using one_state = std::optional<run_state>;
+
+/// A parent's row says which chain it has, by which its children are found.
+void add_parent(const dictionary& in, filter& runs, const run_id& parent) {
+  rows row =
+      in.db.run("SELECT coalesce(chain, run) FROM fermata.runs WHERE run = $1", params(parent));
+  const chain_id chain = row.next() ? row.id<chain_id>(0) : parent;
+  runs.values.add(parent);
+  runs.add(fmt::format("coalesce(r.parent_chain, r.parent) IN (${}, ${{}})", runs.values.size()),
+           chain);
 }
 
-filter run_filter(const dictionary& in, const run_query& query) {
+filter run_filter(const dictionary& in, const run_query& query, one_state state) {
   filter runs = common_filter(in, query);
   if (!query.workflow.empty())
-    runs.add("r.workflow = ${}", in.names.find(in.db, query.workflow).value_or(-1));
-  if (!query.states.empty()) {
-    const bool open = std::ranges::none_of(query.states, [](run_state s) { return ended(s); });
-    // Said twice, so that the index of open runs is seen to hold them all.
-    if (open) runs.add("r.state < 3");
-    runs.add(fmt::format("r.state IN ({})", states_in(query)));
+    runs.add("r.workflow =", in.names.find(in.db, query.workflow).value_or(-1));
+  if (!query.parent.empty()) add_parent(in, runs, query.parent);
+  if (state) {
+    // Said twice, so that the index of open runs, or of those that ended badly, is seen to have them.
+    if (!ended(*state)) runs.add("r.state < 3");
+    if (*state > run_state::completed) runs.add("r.state > 3");
+    runs.add("r.state =", static_cast<std::int64_t>(*state));
   }
   if (query.attention) {
-    runs.add("r.attention = ${}", static_cast<std::int64_t>(*query.attention));
+    runs.add("r.attention =", static_cast<std::int64_t>(*query.attention));
     if (*query.attention != attention::none) runs.add("r.attention <> 0");
   }
+  int tag = 0;
   for (const auto& [key, value] : query.tags) {
+    // Joined, so that a walk through the index of tags, which is in the order of the list, is a choice.
+    const std::string t = fmt::format("t{}", tag++);
+    runs.joins += fmt::format(" JOIN fermata.run_tags {0} ON {0}.run = r.run", t);
     runs.values.add(std::string_view(key));
-    runs.add(fmt::format("EXISTS(SELECT 1 FROM fermata.run_tags t WHERE t.run = r.run AND "
-                         "t.key = ${} AND t.value = ${{}})",
-                         runs.values.size()),
+    runs.add(fmt::format("{0}.key = ${1} AND {0}.value = ${{}}", t, runs.values.size()),
              std::string_view(value));
+    if (!query.before.empty()) runs.add(t + ".run < ${}", query.before);
   }
   return runs;
 }
@@ -98,8 +118,8 @@ filter request_filter(const dictionary& in, const run_query& query) {
 std::vector<run_row> runs_in(const dictionary& in, filter what, std::size_t at_most) {
   rows found =
       in.db.run_once(fmt::format("SELECT " FERMATA_RUN_COLUMNS
-                                 " FROM fermata.runs r WHERE true{} ORDER BY r.run DESC LIMIT {}",
-                                 what.where, at_most),
+                                 " FROM fermata.runs r{} WHERE true{} ORDER BY r.run DESC LIMIT {}",
+                                 what.joins, what.where, at_most),
                      std::move(what.values));
   std::vector<run_row> all;
   while (found.next()) all.push_back(read_run(in, found));
@@ -131,6 +151,16 @@ std::vector<run_row> merged(std::vector<run_row>&& runs, std::vector<run_row>&& 
   return both;
 }
 
+/// State by state, since each is a walk of its own in the order of the list.
+std::vector<run_row> list_runs(const dictionary& in, const run_query& query) {
+  if (query.states.empty()) return runs_in(in, run_filter(in, query, std::nullopt), query.at_most);
+  std::vector<run_row> all;
+  for (const run_state state : std::set(query.states.begin(), query.states.end()))
+    all = merged(std::move(all), runs_in(in, run_filter(in, query, state), query.at_most),
+                 query.at_most);
+  return all;
+}
+
 /// The smallest and the largest id that begin with this text; empty when none can.
 std::optional<std::pair<run_id, run_id>> range_of(std::string_view prefix) {
   std::string text;
@@ -159,8 +189,7 @@ absl::StatusOr<std::vector<run_row>> postgres_store::list(const run_query& query
       std::vector<run_row> requests;
       if (asks_for_requests(query))
         requests = requests_in(in, request_filter(in, query), query.at_most);
-      return merged(runs_in(in, run_filter(in, query), query.at_most), std::move(requests),
-                    query.at_most);
+      return merged(list_runs(in, query), std::move(requests), query.at_most);
     });
   });
 }

@@ -3,6 +3,7 @@
 
 #include "engine/failpoint.hpp"
 #include "engine/store/postgres/migration_0001.hpp"
+#include "engine/store/postgres/migration_0002.hpp"
 #include "engine/store/postgres/partitions.hpp"
 #include "engine/store/postgres/postgres_store.hpp"
 #include "engine/version.hpp"
@@ -63,8 +64,10 @@ std::span<const migration> migrations() {
   static const std::array<const char*, 5> first{migration_0001_events, migration_0001_runs,
                                                 migration_0001_workers, migration_0001_views,
                                                 migration_0001_calls};
-  static const std::array<migration, 1> all{
-      migration{.version = 1, .written_by_min = 1, .readable_by_min = 1, .scripts = first}};
+  static const std::array<const char*, 1> second{migration_0002_lists};
+  static const std::array<migration, 2> all{
+      migration{.version = 1, .written_by_min = 1, .readable_by_min = 1, .scripts = first},
+      migration{.version = 2, .written_by_min = 1, .readable_by_min = 1, .scripts = second}};
   return all;
 }
 

@@ -9,7 +9,7 @@
 namespace fermata::engine::postgres {
 
 /// What this version writes. A journal says which versions may read and write it (PROTOCOL §8).
-inline constexpr int schema_version = 1;
+inline constexpr int schema_version = 2;
 
 struct migration {
   int version;

@@ -5,6 +5,7 @@
 #include "engine/store/sqlite/connection.hpp"
 #include "engine/store/sqlite/migration_0001.hpp"
 #include "engine/store/sqlite/migration_0002.hpp"
+#include "engine/store/sqlite/migration_0003.hpp"
 #include "engine/version.hpp"
 
 #include <sqlite3.h>
@@ -18,9 +19,11 @@ std::span<const migration> migrations() {
   static const std::array<const char*, 4> first{migration_0001_events, migration_0001_runs,
                                                 migration_0001_workers, migration_0001_views};
   static const std::array<const char*, 1> second{migration_0002_tasks};
-  static const std::array<migration, 2> all{
+  static const std::array<const char*, 1> third{migration_0003_lists};
+  static const std::array<migration, 3> all{
       migration{.version = 1, .written_by_min = 1, .readable_by_min = 1, .scripts = first},
-      migration{.version = 2, .written_by_min = 2, .readable_by_min = 1, .scripts = second}};
+      migration{.version = 2, .written_by_min = 2, .readable_by_min = 1, .scripts = second},
+      migration{.version = 3, .written_by_min = 2, .readable_by_min = 1, .scripts = third}};
   return all;
 }
 

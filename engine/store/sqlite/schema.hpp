@@ -15,7 +15,7 @@ class connection;
 inline constexpr std::int32_t application_id = 0x4645524d;
 
 /// What this version writes. A journal says which versions may read and write it (PROTOCOL §8).
-inline constexpr int schema_version = 2;
+inline constexpr int schema_version = 3;
 
 struct migration {
   int version;

@@ -163,7 +163,7 @@ def two_workers_that_start_at_once_make_one_schema(at):
             assert "warning" not in said and "error" not in said, said
         assert schema_of(at.server, name) == wanted, f"{name} has another schema"
         assert at.server.sql("SELECT count(*), max(version) FROM fermata.schema_version",
-                             name) == "1|1"
+                             name) == "2|2"
         fleet.workers = []
     print(f"{at.asked.rounds} times two workers: one schema, no complaint", flush=True)
 

@@ -37,6 +37,19 @@ std::string as_user(const std::string& user, const std::string& options) {
 
 }  // namespace
 
+TEST_CASE("a journal of schema 1 is brought up to date on demand") {
+  scene at;
+  beside on(at);
+  on.execute("DROP INDEX runs_by_key");
+  on.execute("DELETE FROM schema_version WHERE version > 1");
+  CHECK(code_of(address_of(at)) == "FER-2005");
+
+  CHECK(code_of(address_of(at), {.migrate = true}).empty());
+
+  CHECK(on.text("SELECT max(version) FROM schema_version") == "2");
+  CHECK(on.text("SELECT to_regclass('runs_by_key')") == "runs_by_key");
+}
+
 TEST_CASE("a journal that isn't there is made only by who may, and found by who only looks") {
   const std::string address = server_address() + "?" + nowhere();
   open_options looks;

@@ -99,7 +99,7 @@ TEST_CASE("a schema that lost a table or a row is reported; a backup is the data
   const auto info = at.journal->info();
   REQUIRE(info.ok());
   CHECK(info->kind == "postgres");
-  CHECK(info->schema_version == 1);
+  CHECK(info->schema_version == 2);
   CHECK(info->file_bytes > 0);
 
   beside on(at);

@@ -122,9 +122,9 @@ TEST_CASE("a journal of schema 1 is brought up to date, with a copy beside it; i
   CHECK(code_of(open_store(here.address(), look).status()) == "FER-2005");
   scene.journal = *open_store(here.address());
 
-  CHECK(scene.journal->info()->schema_version == 2);
-  CHECK(std::filesystem::exists(here.file() + "-before-schema-2"));
-  CHECK(foreign(here.file() + "-before-schema-2").one("SELECT max(version) FROM schema_version") ==
+  CHECK(scene.journal->info()->schema_version == 3);
+  CHECK(std::filesystem::exists(here.file() + "-before-schema-3"));
+  CHECK(foreign(here.file() + "-before-schema-3").one("SELECT max(version) FROM schema_version") ==
         "1");
   CHECK(scene.events(made.run).size() == 2);
   const worker_row me = scene.join();
@@ -158,7 +158,7 @@ TEST_CASE("a migration that fails leaves the journal as it was") {
   CHECK(other.one("SELECT max(version) FROM schema_version") == "1");
   REQUIRE(other.run("DROP TABLE tasks").empty());
   CHECK(open_store(here.address(), how).ok());
-  CHECK(other.one("SELECT max(version) FROM schema_version") == "2");
+  CHECK(other.one("SELECT max(version) FROM schema_version") == "3");
 }
 
 TEST_CASE("a journal syncs each commit, unless its address says otherwise, and says so") {

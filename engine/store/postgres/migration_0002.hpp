@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+namespace fermata::engine::postgres {
+
+extern const char* const migration_0002_lists;
+
+}  // namespace fermata::engine::postgres

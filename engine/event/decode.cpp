@@ -56,7 +56,6 @@ absl::Status check_form(const run_id& run, const encoded_event& what) {
 struct part {
   std::string_view which;  // value, input
   interned content_type;
-  const std::string& stored;
   int codec;
   bool sensitive, erased, canonical;
 };
@@ -64,7 +63,6 @@ struct part {
 part value_of(const encoded_event& what) {
   return {.which = "value",
           .content_type = what.content_type,
-          .stored = what.value,
           .codec = what.codec & 0xf,
           .sensitive = (what.flags & flag::value_sensitive) != 0,
           .erased = (what.flags & flag::value_erased) != 0,
@@ -74,28 +72,33 @@ part value_of(const encoded_event& what) {
 part input_of(const encoded_event& what) {
   return {.which = "input",
           .content_type = what.input_content_type,
-          .stored = what.input,
           .codec = what.codec >> 4,
           .sensitive = (what.flags & flag::input_sensitive) != 0,
           .erased = (what.flags & flag::input_erased) != 0,
           .canonical = (what.flags & flag::input_not_canonical) == 0};
 }
 
-absl::Status read_bytes(const run_id& run, const encoded_event& what, const part& from,
-                        std::string& out) {
-  if ((from.content_type.empty() || from.erased) && !from.stored.empty()) {
-    return damaged(
-        run, what,
-        fmt::format("its {} {}, and yet it has {} bytes", from.which,
-                    from.erased ? "was erased" : "has no content type", from.stored.size()));
+/// The plaintext of `stored`: itself, or what is unpacked into `room`.
+absl::StatusOr<const std::string*> plaintext(const run_id& run, const encoded_event& what,
+                                             const part& from, const std::string& stored,
+                                             std::string& room) {
+  if ((from.content_type.empty() || from.erased) && !stored.empty()) {
+    return damaged(run, what,
+                   fmt::format("its {} {}, and yet it has {} bytes", from.which,
+                               from.erased ? "was erased" : "has no content type", stored.size()));
   }
-  if (from.codec == static_cast<int>(codec::plain)) {
-    out.assign(from.stored);
-    return absl::OkStatus();
-  }
-  const std::string_view problem = unpack_zstd(from.stored, out);
-  if (problem.empty()) return absl::OkStatus();
+  if (from.codec == static_cast<int>(codec::plain)) return &stored;
+  const std::string_view problem = unpack_zstd(stored, room);
+  if (problem.empty()) return &room;
   return damaged(run, what, fmt::format("its {} {}", from.which, problem));
+}
+
+/// Moves what isn't packed.
+absl::Status take_bytes(const run_id& run, const encoded_event& what, const part& from,
+                        std::string& stored, std::string& out) {
+  const auto plain = plaintext(run, what, from, stored, out);
+  if (plain.ok() && *plain == &stored) out = std::move(stored);
+  return plain.status();
 }
 
 void read_marks(const part& from, std::uint64_t type, payload& out) {
@@ -107,6 +110,7 @@ void read_marks(const part& from, std::uint64_t type, payload& out) {
   out.canonical = from.canonical;
 }
 
+/// But for operation and name.
 absl::Status read_envelope(const run_id& run, const encoded_event& what, event& out) {
   if (const std::uint32_t crc = checksum(run, what);
       crc != what.crc && !planted("checksum_not_compared")) [[unlikely]] {
@@ -123,8 +127,6 @@ absl::Status read_envelope(const run_id& run, const encoded_event& what, event& 
   out.kind = what.kind;
   out.epoch = what.epoch;
   out.at = what.at;
-  out.operation = what.operation;
-  out.name = what.name;
   out.place = what.place;
   read_marks(value_of(what), value_type_of(out.details), out.value);
   read_marks(input_of(what), input_type_of(out.details), out.input);
@@ -133,18 +135,26 @@ absl::Status read_envelope(const run_id& run, const encoded_event& what, event& 
 
 }  // namespace
 
-absl::StatusOr<event> decode(const run_id& run, const encoded_event& what) {
+absl::StatusOr<event> decode(const run_id& run, encoded_event&& what) {
   absl::StatusOr<event> out(absl::in_place);
   absl::Status status = read_envelope(run, what, *out);
-  if (status.ok()) status = read_bytes(run, what, value_of(what), out->value.bytes);
-  if (status.ok()) status = read_bytes(run, what, input_of(what), out->input.bytes);
+  if (status.ok()) status = take_bytes(run, what, value_of(what), what.value, out->value.bytes);
+  if (status.ok()) status = take_bytes(run, what, input_of(what), what.input, out->input.bytes);
   if (!status.ok()) return status;
+  out->operation = std::move(what.operation);
+  out->name = std::move(what.name);
   return out;
+}
+
+absl::StatusOr<event> decode(const run_id& run, const encoded_event& what) {
+  return decode(run, encoded_event(what));
 }
 
 absl::StatusOr<event> decode_envelope(const run_id& run, const encoded_event& what) {
   absl::StatusOr<event> out(absl::in_place);
   if (absl::Status status = read_envelope(run, what, *out); !status.ok()) return status;
+  out->operation = what.operation;
+  out->name = what.name;
   return out;
 }
 
@@ -157,13 +167,13 @@ absl::Status check_chain(const run_id& run, const chain_hash& before, const enco
   if (absl::Status form = check_form(run, what); !form.ok()) return form;
   if (!has_payload(what) || is_erased(what)) return absl::OkStatus();
 
-  std::string value;
-  std::string input;
-  if (absl::Status status = read_bytes(run, what, value_of(what), value); !status.ok())
-    return status;
-  if (absl::Status status = read_bytes(run, what, input_of(what), input); !status.ok())
-    return status;
-  const chain_hash digest = digest_of(what, value, input);
+  std::string value_room;
+  std::string input_room;
+  const auto value = plaintext(run, what, value_of(what), what.value, value_room);
+  if (!value.ok()) return value.status();
+  const auto input = plaintext(run, what, input_of(what), what.input, input_room);
+  if (!input.ok()) return input.status();
+  const chain_hash digest = digest_of(what, **value, **input);
   if (planted("digest_not_compared")) return absl::OkStatus();
   if (!std::equal(digest.begin(), digest.end(), what.digest.view().begin(),
                   [](std::uint8_t a, char b) { return a == static_cast<std::uint8_t>(b); })) {

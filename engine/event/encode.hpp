@@ -20,6 +20,8 @@ encoded_event encode(const run_id& run, const chain_hash& before, const event& w
 /// Errors: DATA_LOSS with a sentence that names what is wrong; UNIMPLEMENTED for a kind, codec or
 /// key that this version doesn't know.
 absl::StatusOr<event> decode(const run_id& run, const encoded_event& what);
+/// The same, and takes its bytes.
+absl::StatusOr<event> decode(const run_id& run, encoded_event&& what);
 
 /// As decode, without payload bytes: for folds that only need what happened.
 absl::StatusOr<event> decode_envelope(const run_id& run, const encoded_event& what);

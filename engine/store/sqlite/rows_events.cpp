@@ -51,7 +51,7 @@ encoded_event read_event(connection& db, use& row, std::int64_t run) {
   what.kind = static_cast<event_kind>(narrow<std::uint8_t>(row.integer(1), fits));
   what.epoch = narrow<epoch_t>(row.integer(2), fits);
   what.at = row.integer(3);
-  what.operation = row.text(4);
+  what.operation = std::string(row.text(4));  // made, not assigned: that costs twice as much
   what.name = db.names.text(row.integer(5));
   what.place = db.places.shared(row.integer(6));
   what.flags = narrow<std::uint8_t>(row.integer(7), fits);
@@ -59,11 +59,11 @@ encoded_event read_event(connection& db, use& row, std::int64_t run) {
   what.key_id = narrow<std::uint32_t>(row.integer(9), fits);
   what.content_type = db.names.shared(row.integer(10));
   what.input_content_type = db.names.shared(row.integer(11));
-  what.value = row.bytes(12);
-  what.input = row.bytes(13);
+  what.value = std::string(row.bytes(12));
+  what.input = std::string(row.bytes(13));
   what.salt = row.bytes(14);
   what.digest = row.bytes(15);
-  what.details = row.bytes(16);
+  what.details = std::string(row.bytes(16));
   what.chain = row.hash(17);
   what.crc = narrow<std::uint32_t>(row.integer(18), fits);
   if ((what.flags & flag::value_in_blob) != 0)

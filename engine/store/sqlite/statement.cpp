@@ -88,11 +88,13 @@ std::string_view use::text(int column) const noexcept {
           static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))};
 }
 
+// Asked for the value once, not for its bytes and their number: each question of a column takes and
+// leaves the connection, which is this thread's.
 std::string_view use::bytes(int column) const noexcept {
-  const void* found = sqlite3_column_blob(statement_, column);
+  sqlite3_value* const value = sqlite3_column_value(statement_, column);
+  const void* found = sqlite3_value_blob(value);
   if (found == nullptr) return {};
-  return {static_cast<const char*>(found),
-          static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))};
+  return {static_cast<const char*>(found), static_cast<std::size_t>(sqlite3_value_bytes(value))};
 }
 
 bool use::null(int column) const noexcept {

@@ -50,6 +50,21 @@ TEST_CASE("an event of every kind, with payloads of every sort, is read as it wa
   CHECK(kinds.size() == 31);
 }
 
+TEST_CASE("a stored event that isn't needed any more gives its bytes away, and is read alike") {
+  for (const testing::sample& each : sample_events()) {
+    encoded_event stored = encoded(each.what);
+    const char* const bytes = stored.value.data();
+    const bool as_it_lies = stored.value == each.what.value.bytes && stored.value.size() > 16;
+    const absl::StatusOr<event> copied = decode(sample_run(), stored);
+
+    const absl::StatusOr<event> read = decode(sample_run(), std::move(stored));
+
+    REQUIRE_MESSAGE(read.ok(), read.status().ToString());
+    CHECK(testing::text_of(*read) == testing::text_of(*copied));
+    if (as_it_lies) CHECK(read->value.bytes.data() == bytes);
+  }
+}
+
 TEST_CASE("the envelope is read like the event, without payload bytes") {
   for (const testing::sample& each : sample_events()) {
     event expected = each.what;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/utf8.hpp"
 
-#include <fermata/detail/json.hpp>
+#include <fermata/detail/json_quick.hpp>
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
@@ -22,6 +22,18 @@ bool is_special(std::uint64_t eight) {
   const std::uint64_t backslash = eight ^ (ones * '\\');
   const std::uint64_t found = (eight - ones * 0x20) | (quote - ones) | (backslash - ones) | eight;
   return (found & highs) != 0;  // may say so once too often, never once too little
+}
+
+/// ASCII that needs no escape.
+bool is_plain(std::string_view text) {
+  std::uint64_t eight = 0;
+  for (; text.size() >= sizeof eight; text.remove_prefix(sizeof eight)) {
+    std::memcpy(&eight, text.data(), sizeof eight);
+    if (is_special(eight)) return false;
+  }
+  std::memset(&eight, ' ', sizeof eight);
+  if (!text.empty()) std::memcpy(&eight, text.data(), text.size());
+  return !is_special(eight);
 }
 
 void write_escape(std::string& out, char c) {
@@ -51,6 +63,7 @@ void write_escape(std::string& out, char c) {
 
 /// The length of the front part that can be written as it is.
 std::size_t plain_length(std::string_view text) {
+  if (is_plain(text)) return text.size();
   std::size_t i = 0;
   for (;;) {
     for (std::uint64_t eight; i + sizeof eight <= text.size(); i += sizeof eight) {
@@ -92,6 +105,19 @@ void write_text(std::string& out, std::string_view text) {
     text.remove_prefix(1);
   }
   out += '"';
+}
+
+bool quick_reader::text(std::string& out) {
+  if (at_ == end_ || *at_ != '"') return false;
+  const char* const from = at_ + 1;
+  const auto left = static_cast<std::size_t>(end_ - from);
+  const auto* const quote = static_cast<const char*>(std::memchr(from, '"', left));
+  if (quote == nullptr) return false;
+  const std::string_view found(from, static_cast<std::size_t>(quote - from));
+  if (!is_plain(found)) return false;
+  out.assign(found);
+  at_ = quote + 1;
+  return true;
 }
 
 void write_number(std::string& out, double number) { write_finite(out, number); }

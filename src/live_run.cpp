@@ -161,12 +161,15 @@ void live_run::check(const request& what) {
   const auto refuse = [](const std::optional<refusal>& why, const char* type) {
     if (why) throw failure(why->text, {.type = type, .retryable = false});
   };
-  const auto whose = [](std::string_view name) { return "step '" + std::string(name) + "'"; };
-  refuse(refuse_options(whose(what.name), what.options), "not_in_this_version");
-  if (what.undo)
-    refuse(refuse_options(whose(what.undo->name), what.undo->options), "not_in_this_version");
+  // Asked without a name first: almost all are fine, and the text would cost them an allocation.
+  const auto refuse_step = [&](auto ask, std::string_view name, const step_options& options) {
+    if (ask("", options))
+      refuse(ask("step '" + std::string(name) + "'", options), "not_in_this_version");
+  };
+  refuse_step(refuse_options, what.name, what.options);
+  if (what.undo) refuse_step(refuse_options, what.undo->name, what.undo->options);
   if (what.kind == op_kind::local || what.kind == op_kind::transaction)
-    refuse(refuse_queue(whose(what.name), what.options), "not_in_this_version");
+    refuse_step(refuse_queue, what.name, what.options);
   if (!what.child.key.empty()) refuse(refuse_key(what.child.key), "bad_key");
   if (what.kind != op_kind::tag) return;
   refuse(refuse_tag(what.name, what.input.bytes), "bad_tag");

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fermata/detail/json.hpp>
+#include <fermata/detail/json_quick.hpp>
 #include <fermata/detail/json_read.hpp>
 #include <fermata/detail/shape.hpp>
 
@@ -55,6 +56,10 @@ struct codec {
   static T decode(std::string_view bytes)
     requires detail::json_writable<T>
   {
+    if constexpr (detail::quickly_readable<T>) {
+      T quick{};
+      if (detail::quick_reader(bytes).whole(quick)) return quick;
+    }
     return detail::with_json(bytes,
                              [](const boost::json::value& from) { return detail::read<T>(from); });
   }

@@ -20,13 +20,14 @@ struct settings {
   int clients = 0;                     // W2: threads that start and await; 0: one for each run
   std::size_t payload_bytes = 120;     // of each input and result, as JSON
   std::string postgres;                // where; everything is in schemas of its own
-  int runs = 0;                        // W4, W5, W6, W9; 0: what each has by itself
+  int runs = 0;                        // W4, W5, W6, W8, W9; 0: what each has by itself
   std::vector<int> rates = {100'000, 10'000};  // W6: timers that are due per second
   double idle_seconds = 0;                     // W12; 0: as `seconds`
   int width = 1000;                            // W3: steps and children at once
   std::vector<int> finished = {};  // W5, W11: runs that have ended before, in the same journal
-  std::vector<int> slots = {1, 16, 64, 256};  // W5: runs at once of a worker
-  std::vector<int> processes = {1, 2, 4};     // W5: workers
+  std::vector<int> slots = {1, 16, 64, 256};           // W5: runs at once of a worker
+  std::vector<int> processes = {1, 2, 4};              // W5: workers
+  std::vector<int> events = {1'000, 10'000, 100'000};  // W8: of a run's history
   bool old_snapshot = false;  // W5: again while a transaction is open that began before
   std::string folder;         // where journals and probes lie, one below the other
 };

@@ -48,7 +48,9 @@ int say_usage() {
       "       W2-open-loop|W2-across|W7-across\n"
       "       [--on sqlite|postgres] [--postgres ADDRESS] [--seconds N] [--repeat N]\n"
       "       [--in-flight N,N…] [--clients N] [--payload BYTES] [--folder DIR] [--json|--table]\n"
-      "       W3: [--width N]  W4, W5, W6, W9: [--runs N]  W6: [--rate N,N…]  W12: [--idle "
+      "       W3: [--width N]  W4, W5, W6, W8, W9: [--runs N]  W6: [--rate N,N…]  W8: [--events "
+      "N,N…]\n"
+      "       W12: [--idle "
       "SECONDS]\n"
       "       W5: [--slots N,N…] [--processes N,N…] [--old-snapshot]  W5, W11: [--finished N,N…]\n"
       "Postgres lies at ADDRESS (postgres://…) or $FERMATA_TEST_POSTGRES; see "
@@ -93,6 +95,8 @@ bool set(settings& how, const std::string& name, const std::string& value) {
     how.runs = std::max(1, std::atoi(value.c_str()));
   else if (name == "--finished")
     how.finished = numbers(value, 0);
+  else if (name == "--events")
+    how.events = numbers(value);
   else if (name == "--rate")
     how.rates = numbers(value);
   else if (name == "--idle")

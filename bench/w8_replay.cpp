@@ -12,6 +12,7 @@
 #include "engine/store/store.hpp"
 #include "src/convert.hpp"
 #include "src/live_run.hpp"
+#include "worker/runtime/history.hpp"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -23,19 +24,21 @@ namespace fermata::bench {
 
 namespace {
 
-constexpr std::size_t page = 1000;  // as the worker reads
-
 task<work> run_many(context& ctx, work input) {
   for (std::int64_t i = 0, steps = input.run; i < steps; ++i)
     input = co_await ctx.call(do_nothing, input);
   co_return input;
 }
 
+[[noreturn]] void fail(const std::string& why) {
+  std::fprintf(stderr, "fermata-bench: %s\n", why.c_str());
+  std::exit(1);
+}
+
 template <class T>
 T must(absl::StatusOr<T> what) {
   if (what.ok()) return *std::move(what);
-  std::fprintf(stderr, "fermata-bench: %s\n", std::string(what.status().message()).c_str());
-  std::exit(1);
+  fail(std::string(what.status().message()));
 }
 
 /// Histories as a worker would have written them, and the code that replays them.
@@ -95,21 +98,14 @@ class histories {
   std::size_t replay(const engine::run_id& run) {
     auto live = make_live(run);
     const engine::head head = must(store_->read_head(run));
-    std::size_t delivered = 0;
+    runtime::history found = runtime::read_history(*store_, run, head.position, nullptr, [] {});
+    if (found.why != runtime::history::problem::none) fail(found.text);
     live->machine().history_ends_at(head.position);
-    while (delivered < head.position) {
-      for (const engine::encoded_event& stored :
-           must(store_->read_events(run, delivered + 1, page))) {
-        live->deliver(must(engine::decode(run, stored)));
-        ++delivered;
-      }
-    }
+    for (engine::event& what : found.events) live->deliver(std::move(what));
     live->go_live();
-    if (live->machine().take_starts().size() != 1) {
-      std::fprintf(stderr, "fermata-bench: a replayed run doesn't stand at its last step\n");
-      std::exit(1);
-    }
-    return delivered;
+    if (live->machine().take_starts().size() != 1)
+      fail("a replayed run doesn't stand at its last step");
+    return found.events.size();
   }
 
  private:
@@ -170,10 +166,8 @@ void replay_some(const settings& how, std::size_t events, std::size_t runs, repo
 }  // namespace
 
 void w8_replay(const settings& how, report& to) {
-  replay_some(how, 1'000, 1, to);
-  replay_some(how, 10'000, 1, to);
-  replay_some(how, 100'000, 1, to);
-  replay_some(how, 65, 10'000, to);
+  for (const int events : how.events) replay_some(how, static_cast<std::size_t>(events), 1, to);
+  replay_some(how, 65, how.runs > 0 ? static_cast<std::size_t>(how.runs) : 10'000, to);
 }
 
 }  // namespace fermata::bench

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs in memory: taken from the store, replayed, driven until they wait.
 #include "engine/event/encode.hpp"
-#include "engine/failpoint.hpp"
 #include "engine/limits.hpp"
 #include "engine/replay/mismatch.hpp"
 #include "engine/store/projection.hpp"
 #include "src/convert.hpp"
+#include "worker/runtime/history.hpp"
 #include "worker/runtime/loop.hpp"
 
 #include <fmt/format.h>
@@ -15,8 +15,6 @@
 namespace fermata::runtime {
 
 namespace {
-constexpr std::size_t page = 1000;
-
 /// Says which run's code this thread is in, for the guard and the black box.
 class inside_code {
  public:
@@ -185,12 +183,6 @@ bool run_loop::make_live(active& run) {
   return true;
 }
 
-namespace {
-std::string missing_event(const engine::run_id& run, engine::position_t position) {
-  return fmt::format("run {}, position {}: it is missing in the journal", run.text(), position);
-}
-}  // namespace
-
 /// Its journal can't be replayed; the runs beside it go on.
 bool run_loop::damaged(active& run, std::string_view how) {
   if (make_live(run))
@@ -204,42 +196,22 @@ bool run_loop::damaged(active& run, std::string_view how) {
 /// Its history, of which the first event may be known: a run that has just begun has no other, and
 /// isn't worth a way to the database.
 bool run_loop::load(active& run, const engine::encoded_event* first) {
-  std::vector<engine::event> history;
-  history.reserve(std::min<std::size_t>(run.head.position, page));  // what a damaged row says
-  while (history.size() < run.head.position) {
-    got_on();
-    absl::StatusOr<std::vector<engine::encoded_event>> some;
-    if (first != nullptr)
-      some.emplace({*std::exchange(first, nullptr)});
-    else if (engine::failpoint("replay.before"))
-      some = absl::UnavailableError("a failpoint keeps its events away");
-    else
-      some = store_.read_events(run.row.run, history.size() + 1, page);
-    if (absl::IsDataLoss(some.status())) return damaged(run, std::string(some.status().message()));
-    if (!some.ok()) {
-      outside_.log(level::error, fmt::format("run {} can't be read: {}", run.row.run.text(),
-                                             std::string(some.status().message())));
+  history found = read_history(store_, run.row.run, run.head.position, first, [this] { got_on(); });
+  switch (found.why) {
+    case history::problem::none:
+      break;
+    case history::problem::unavailable:
+      outside_.log(level::error,
+                   fmt::format("run {} can't be read: {}", run.row.run.text(), found.text));
       let_go(run.row.run);
       return false;
-    }
-    if (some->empty() || some->front().position != history.size() + 1)
-      return damaged(run, missing_event(run.row.run, history.size() + 1));
-    for (const engine::encoded_event& stored : *some) {
-      auto event = engine::decode(run.row.run, stored);
-      if (absl::IsDataLoss(event.status()))
-        return damaged(run, std::string(event.status().message()));
-      if (!event.ok()) {  // a newer version wrote it
-        if (make_live(run))
-          block(run, engine::attention::blocked, std::string(event.status().message()));
-        return false;
-      }
-      if (event->position != history.size() + 1)
-        return damaged(run, missing_event(run.row.run, history.size() + 1));
-      history.push_back(std::move(*event));
-      if (history.size() == run.head.position) break;
-    }
+    case history::problem::damaged:
+      return damaged(run, found.text);
+    case history::problem::newer:
+      if (make_live(run)) block(run, engine::attention::blocked, std::move(found.text));
+      return false;
   }
-  return make_live(run) && replay(run, std::move(history));
+  return make_live(run) && replay(run, std::move(found.events));
 }
 
 /// Delivers the history, then lets the run go on from where it stood.

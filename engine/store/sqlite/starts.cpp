@@ -65,9 +65,25 @@ std::optional<start_result> duplicate(connection& db, const bound_key& key,
   return result;
 }
 
+/// Ids rise with time: mostly one look a transaction tells that all of its starts are new.
+bool is_newest(turn& turn, const run_id& run) {
+  if (!turn.newest) {
+    use of_runs = turn.db.sql("SELECT run FROM runs ORDER BY run DESC LIMIT 1");
+    turn.newest = of_runs.next() ? of_runs.id<run_id>(0) : run_id{};
+    use of_requests = turn.db.sql("SELECT run FROM start_requests ORDER BY run DESC LIMIT 1");
+    if (of_requests.next()) turn.newest = std::max(*turn.newest, of_requests.id<run_id>(0));
+  }
+  return run > *turn.newest;
+}
+
+void is_there(turn& turn, const run_id& run) {
+  if (turn.newest) turn.newest = std::max(*turn.newest, run);
+}
+
 /// The answer for a run id that is there already: the very same start again.
 std::optional<start_result> repeated(turn& turn, const start_item& item) {
   const run_id& run = item.request.run;
+  if (is_newest(turn, run)) return std::nullopt;
   {
     use row = turn.db.sql("SELECT id, owner, chain FROM runs WHERE run = ?1");
     if (row.with(run).next()) {
@@ -91,8 +107,9 @@ std::optional<start_result> known(turn& turn, const start_item& item) {
   return key ? duplicate(turn.db, *key, item) : std::nullopt;
 }
 
-bool exists(connection& db, const run_id& run) {
-  use row = db.sql(
+bool exists(turn& turn, const run_id& run) {
+  if (is_newest(turn, run)) return false;
+  use row = turn.db.sql(
       "SELECT EXISTS(SELECT 1 FROM runs WHERE run = ?1) "
       "OR EXISTS(SELECT 1 FROM start_requests WHERE run = ?1)");
   row.with(run).next();
@@ -108,6 +125,7 @@ void link_previous(connection& db, const start_request& request) {
 
 void add_request(turn& turn, const start_request& request) {
   insert_request(turn.db, request);
+  is_there(turn, request.run);
   link_previous(turn.db, request);
   turn.latest = std::max(turn.latest, request.requested);
   turn.woke = true;
@@ -126,6 +144,7 @@ std::int64_t begin(turn& turn, const start_request& request, const encoded_event
   if (changes.state) run.state = *changes.state;
 
   const std::int64_t row = insert_run(turn.db, request, run);
+  is_there(turn, request.run);
   insert_event(turn.db, row, first);
   const std::int64_t space = turn.db.spaces.id_of(request.space);
   apply_changes(turn, row, space, changes);
@@ -151,6 +170,7 @@ std::int64_t insert_whole(turn& turn, const start_request& given,
   run_row run = row_of_start(request, start);
   if (changes.state) run.state = *changes.state;
   const std::int64_t row = insert_run(turn.db, request, run);
+  is_there(turn, request.run);
   for (const encoded_event& event : events) {
     insert_event(turn.db, row, event);
     turn.latest = std::max(turn.latest, event.at);
@@ -199,7 +219,7 @@ std::vector<start_result> apply_starts(turn& turn, const std::vector<start_item>
 }
 
 void insert_child(turn& turn, start_request given) {
-  if (exists(turn.db, given.run)) return;
+  if (exists(turn, given.run)) return;
 
   start_request request = complete(turn, std::move(given));
   if (!request.key.empty()) {

@@ -32,6 +32,7 @@ struct turn {
   std::optional<bool> worker_alive;
   std::string worker_build;
   bool lease_set = false;
+  std::optional<run_id> newest;  // no run and no request has a larger id
 
   // Landed, and not inserted yet: `insert_pending` is called before anybody reads them.
   std::vector<event_of> pending;

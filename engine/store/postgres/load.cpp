@@ -147,7 +147,7 @@ void ask_for_worker(turn& turn, round_trip& trip) {
 
 void ask_to_append(turn& turn, round_trip& trip, const batch& what, const touched& all) {
   if (all.plain.empty()) return;
-  trip.ask(append_sql, plain_appends(turn.at.names, what, all.plain),
+  trip.ask(append_sql, plain_appends(turn.at, what, all.plain),
            [&turn, &what, &all](rows& row) { turn.landed = landed_of(what, all.plain, row); });
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "engine/store/postgres/values.hpp"
+#include "engine/store/postgres/writes.hpp"
 
 /// How a batch locks and reads what it touches, and the insert of plain appends; load.cpp says when.
 namespace fermata::engine::postgres {
@@ -91,26 +92,14 @@ inline constexpr const char* read_parents_sql =
 // An event lands where its predecessor is the last. The
 // predecessor and the owner are asked for by scalar subqueries, which never become a join over the
 // whole table: without statistics that took four times as long (bench/README.md).
-#define FERMATA_AFTER_PREDECESSOR                                                                \
-  "(SELECT p.chain FROM fermata.events p WHERE p.run = a.run AND p.position = a.position - 1) "  \
-  "  = a.after AND "                                                                             \
-  "(SELECT r.epoch FROM fermata.runs r WHERE r.run = a.run AND r.owner = $23 AND r.state + 0 < " \
-  "3) "                                                                                          \
-  "  = a.owned AND (SELECT true FROM fermata.workers w WHERE w.id = $23 AND NOT w.dead "         \
+#define FERMATA_AFTER_PREDECESSOR                                                               \
+  "(SELECT p.chain FROM fermata.events p WHERE p.run = a.run AND p.position = a.position - 1) " \
+  "  = a.after AND "                                                                            \
+  "(SELECT r.epoch FROM fermata.runs r WHERE r.run = a.run AND r.owner = $2 AND r.state + 0 < " \
+  "3) "                                                                                         \
+  "  = a.owned AND (SELECT true FROM fermata.workers w WHERE w.id = $2 AND NOT w.dead "         \
   "  AND NOT w.gone)"
-#define FERMATA_PLAIN_APPEND                                                                      \
-  "INSERT INTO fermata.events(run, position, at, epoch, crc, key_id, name, place, content_type, " \
-  "input_content_type, kind, flags, codec, operation, value, input, salt, digest, details, "      \
-  "chain) "                                                                                       \
-  "SELECT a.run, a.position, a.at, a.epoch, a.crc, a.key_id, a.name, a.place, a.content_type, "   \
-  "a.input_content_type, a.kind, a.flags, a.codec, a.operation, a.value, a.input, a.salt, "       \
-  "a.digest, a.details, a.chain FROM unnest($1::uuid[], $2::int8[], $3::int8[], $4::int8[], "     \
-  "$5::int8[], $6::int8[], $7::int8[], $8::int8[], $9::int8[], $10::int8[], $11::int8[], "        \
-  "$12::int8[], $13::int8[], $14::text[], $15::bytea[], $16::bytea[], $17::bytea[], "             \
-  "$18::bytea[], $19::bytea[], $20::bytea[], $21::bytea[], $22::int8[]) AS a(run, position, at, " \
-  "epoch, crc, key_id, name, place, content_type, input_content_type, kind, flags, codec, "       \
-  "operation, value, input, salt, digest, details, chain, after, owned) "                         \
-  "WHERE " FERMATA_AFTER_PREDECESSOR
+#define FERMATA_PLAIN_APPEND FERMATA_INSERT_EVENTS " WHERE " FERMATA_AFTER_PREDECESSOR
 inline constexpr const char* append_sql =
     FERMATA_PLAIN_APPEND " ON CONFLICT DO NOTHING RETURNING run";
 // A quarter cheaper, and an error when one of them is there: nothing of it has landed then.

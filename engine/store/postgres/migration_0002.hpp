@@ -4,5 +4,6 @@
 namespace fermata::engine::postgres {
 
 extern const char* const migration_0002_lists;
+extern const char* const migration_0002_rows;
 
 }  // namespace fermata::engine::postgres

@@ -25,6 +25,16 @@ void put_text(std::string& to, std::string_view text) {
   }
 }
 
+/// What stands before the elements of an array of one dimension.
+void put_array(std::string& to, std::uint32_t count, bool has_null, std::uint32_t element) {
+  put<4>(to, count == 0 ? 0 : 1);  // dimensions
+  put<4>(to, has_null ? 1 : 0);
+  put<4>(to, element);
+  if (count == 0) return;
+  put<4>(to, count);
+  put<4>(to, 1);  // the first index
+}
+
 bool has_zero(std::string_view text) { return text.find('\0') != std::string_view::npos; }
 
 /// The type of an array of this element.
@@ -32,6 +42,10 @@ std::uint32_t array_of(type element) {
   switch (element) {
     case type::bytes:
       return 1001;
+    case type::int2:
+      return 1005;
+    case type::int4:
+      return 1007;
     case type::int8:
       return 1016;
     case type::text:
@@ -78,13 +92,64 @@ void column::add_or_null(std::string_view value) {
 }
 
 void column::write_to(std::string& to) const {
-  put<4>(to, count_ == 0 ? 0 : 1);  // dimensions
-  put<4>(to, has_null_ ? 1 : 0);
-  put<4>(to, static_cast<std::uint32_t>(element_));
-  if (count_ != 0) {
-    put<4>(to, count_);
-    put<4>(to, 1);  // the first index
+  put_array(to, count_, has_null_, static_cast<std::uint32_t>(element_));
+  to += body_;
+}
+
+// ---- rows ----
+
+void records::begin_field(postgres::type what, std::size_t bytes) {
+  ++fields_;
+  put<4>(row_, static_cast<std::uint32_t>(what));
+  put<4>(row_, bytes);
+}
+
+void records::add_int2(std::int64_t value) {
+  begin_field(type::int2, 2);
+  put<2>(row_, static_cast<std::uint64_t>(value));
+}
+
+void records::add_int4(std::int64_t value) {
+  begin_field(type::int4, 4);
+  put<4>(row_, static_cast<std::uint64_t>(value));
+}
+
+void records::add_int8(std::int64_t value) {
+  begin_field(type::int8, 8);
+  put<8>(row_, static_cast<std::uint64_t>(value));
+}
+
+void records::add(const ulid& value) {
+  begin_field(type::uuid, value.view().size());
+  row_ += value.view();
+}
+
+void records::add_text(std::string_view value) {
+  std::string text;
+  if (has_zero(value)) {
+    put_text(text, value);
+    value = text;
   }
+  begin_field(type::text, value.size());
+  row_ += value;
+}
+
+void records::add_bytes(const std::optional<std::string_view>& value) {
+  begin_field(type::bytes, value ? value->size() : 0xffffffff);  // NULL
+  if (value) row_ += *value;
+}
+
+void records::end_row() {
+  ++count_;
+  put<4>(body_, 4 + row_.size());
+  put<4>(body_, fields_);
+  body_ += row_;
+  row_.clear();
+  fields_ = 0;
+}
+
+void records::write_to(std::string& to) const {
+  put_array(to, count_, false, type_);
   to += body_;
 }
 
@@ -136,6 +201,13 @@ params& params::add_id(const ulid& value) {
 
 params& params::add(const column& value) {
   begin(array_of(value.element()));
+  value.write_to(bytes_);
+  end();
+  return *this;
+}
+
+params& params::add(const records& value) {
+  begin(0);  // the statement says it
   value.write_to(bytes_);
   end();
   return *this;

@@ -14,7 +14,14 @@
 namespace fermata::engine::postgres {
 
 /// Types of the server, by their object ids (pg_type.dat): fixed for ever.
-enum class type : std::uint32_t { bytes = 17, int8 = 20, text = 25, uuid = 2950 };
+enum class type : std::uint32_t {
+  bytes = 17,
+  int8 = 20,
+  int2 = 21,
+  int4 = 23,
+  text = 25,
+  uuid = 2950
+};
 
 /// One column of many rows: an array.
 class column {
@@ -46,6 +53,35 @@ class column {
   std::string body_;
 };
 
+/// Whole rows: an array of a composite type (src/backend/utils/adt/rowtypes.c, record_recv). `unnest` of it
+/// is one call of the server a row, of columns one a value: bench/README.md.
+class records {
+ public:
+  /// The object id of the composite type: each database has its own.
+  explicit records(std::uint32_t row_type) : type_(row_type) {}
+
+  // The fields of a row, in the order and of the types that its type has; then its end.
+  void add_int2(std::int64_t value);
+  void add_int4(std::int64_t value);
+  void add_int8(std::int64_t value);
+  void add(const ulid& value);  // as it is, also one of zeros
+  void add_text(std::string_view value);
+  void add_bytes(const std::optional<std::string_view>& value);
+  void end_row();
+
+  bool empty() const noexcept { return count_ == 0; }
+  void write_to(std::string& to) const;
+
+ private:
+  void begin_field(postgres::type what, std::size_t bytes);
+
+  std::uint32_t type_;
+  std::uint32_t fields_ = 0;
+  std::uint32_t count_ = 0;
+  std::string row_;
+  std::string body_;
+};
+
 /// The parameters of one statement, $1 first.
 class params {
  public:
@@ -60,6 +96,7 @@ class params {
   params& add(const ulid& value);     // NULL when it is empty
   params& add_id(const ulid& value);  // as it is, also one of zeros
   params& add(const column& value);
+  params& add(const records& value);
   params& add_bytes(std::string_view value);
   params& add_or_null(std::string_view text);  // NULL when it is empty
   params& add_null(postgres::type what);

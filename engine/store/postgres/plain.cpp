@@ -9,19 +9,13 @@
 
 namespace fermata::engine::postgres {
 
-params plain_appends(const interner& names, const batch& what,
-                     const std::vector<std::size_t>& which) {
-  event_columns firsts;
-  column after(type::bytes), owned(type::int8);
+params plain_appends(const server& at, const batch& what, const std::vector<std::size_t>& which) {
+  event_rows all(at);
   for (const std::size_t i : which) {
     const append& one = what.appends[i];
-    firsts.add(names, one.run, one.events.front());
-    after.add(bytes_of(one.after_hash));
-    owned.add(std::int64_t{one.epoch});
+    all.add(one.run, one.events.front(), one.after_hash, one.epoch);
   }
-  params given = firsts.to_params();
-  given.add(after).add(owned).add(what.worker);
-  return given;
+  return params(all.rows(), what.worker);
 }
 
 absl::flat_hash_set<std::size_t> landed_of(const batch& what, const std::vector<std::size_t>& which,
@@ -51,7 +45,7 @@ absl::flat_hash_set<std::size_t> append_plain(server& at, const batch& what) {
     learn_names(at, what);
     const std::int64_t asked = at.clock.boot_now();
     db.send(fence_and_time_sql, params(what.worker));
-    db.send(all_new ? append_new_sql : append_sql, plain_appends(at.names, what, all));
+    db.send(all_new ? append_new_sql : append_sql, plain_appends(at, what, all));
     std::vector<rows> answers;
     try {
       failpoint("postgres.before_plain");

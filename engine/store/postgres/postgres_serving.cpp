@@ -121,7 +121,7 @@ absl::Status postgres_store::put_heartbeat(const heartbeat_row& beat) {
 absl::Status postgres_store::put_logs(const std::vector<log_line>& lines) {
   return guarded<absl::Status>([&]() -> absl::Status {
     parts_->at.write([&](transaction& in) {
-      postgres::writes all(parts_->at.names);
+      postgres::writes all(parts_->at);
       for (const log_line& line : lines) all.log(line);
       all.send(in, parts_->at.clock.now());
     });

@@ -26,6 +26,7 @@ constexpr const char* state_sql =
 constexpr const char* done_sql =
     "INSERT INTO fermata.schema_version(version, written_by_min, readable_by_min, written_by, at) "
     "VALUES ($1, $2, $3, $4, (extract(epoch FROM clock_timestamp()) * 1000000)::int8)";
+constexpr const char* event_row_sql = "SELECT 'fermata.event_row'::regtype::oid::int8";
 constexpr const char* partitions_sql = "SELECT fermata.add_partitions($1::int8::int4)";
 
 void migrate(connection& db, const address& where, int from) {
@@ -64,7 +65,7 @@ std::span<const migration> migrations() {
   static const std::array<const char*, 5> first{migration_0001_events, migration_0001_runs,
                                                 migration_0001_workers, migration_0001_views,
                                                 migration_0001_calls};
-  static const std::array<const char*, 1> second{migration_0002_lists};
+  static const std::array<const char*, 2> second{migration_0002_lists, migration_0002_rows};
   static const std::array<migration, 2> all{
       migration{.version = 1, .written_by_min = 1, .readable_by_min = 1, .scripts = first},
       migration{.version = 2, .written_by_min = 1, .readable_by_min = 1, .scripts = second}};
@@ -155,6 +156,11 @@ void prepare_schema(server& at, const open_options& options) {
          fmt::format("{} has schema {}, this version writes {}: 'fermata migrate' brings it up to "
                      "date",
                      where.text, found.version, schema_version));
+  at.read([&](connection& db) {
+    rows row = db.run(event_row_sql);
+    row.next();
+    at.event_row = static_cast<std::uint32_t>(row.integer(0));
+  });
 }
 
 std::string missing_parts(connection& db, const address& where) {
@@ -162,7 +168,7 @@ std::string missing_parts(connection& db, const address& where) {
   std::string missing;
   for (const migration& step : migrations()) {
     for (const std::string_view script : step.scripts) {
-      for (const std::string_view kind : {"CREATE TABLE ", "CREATE VIEW "}) {
+      for (const std::string_view kind : {"CREATE TABLE ", "CREATE VIEW ", "CREATE TYPE "}) {
         for (std::size_t at = 0; (at = script.find(kind, at)) != std::string_view::npos;) {
           at += kind.size();
           const std::string name(script.substr(at, script.find_first_of("( \n", at) - at));

@@ -108,6 +108,7 @@ class server {
   database_clock clock;
   interner names;
   interner spaces;
+  std::uint32_t event_row = 0;  // the type's object id; of this database for ever (prepare_schema)
   const warn say;
 
  private:

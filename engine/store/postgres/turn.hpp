@@ -69,7 +69,7 @@ struct known_id {
 
 struct turn {
   turn(server& at, transaction& now_in, handed_timers& handed, std::int64_t worker)
-      : at(at), in(now_in), handed(handed), worker(worker), write(at.names) {}
+      : at(at), in(now_in), handed(handed), worker(worker), write(at) {}
 
   server& at;
   transaction& in;
@@ -122,8 +122,7 @@ void read_fence(turn& turn, rows& row);
 absl::flat_hash_set<std::size_t> append_plain(server& at, const batch& what);
 bool all_plain(const batch& what);
 /// The parameters of their insert, and which have landed, from its answer.
-params plain_appends(const interner& names, const batch& what,
-                     const std::vector<std::size_t>& which);
+params plain_appends(const server& at, const batch& what, const std::vector<std::size_t>& which);
 absl::flat_hash_set<std::size_t> landed_of(const batch& what, const std::vector<std::size_t>& which,
                                            rows& row);
 /// What more has to be known of appends whose predecessor isn't the last event: their bytes may be there.

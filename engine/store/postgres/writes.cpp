@@ -2,6 +2,7 @@
 #include "engine/store/postgres/writes.hpp"
 
 #include "engine/event/flags.hpp"
+#include "engine/store/postgres/server.hpp"
 #include "engine/store/postgres/values.hpp"
 
 #include <algorithm>
@@ -10,45 +11,42 @@ namespace fermata::engine::postgres {
 
 // ---- events ----
 
-#define FERMATA_EVENT_NAMES                                                                      \
-  "run, position, at, epoch, crc, key_id, name, place, content_type, input_content_type, kind, " \
-  "flags, codec, operation, value, input, salt, digest, details, chain"
-#define FERMATA_EVENT_ROWS                                                                      \
-  "unnest($1::uuid[], $2::int8[], $3::int8[], $4::int8[], $5::int8[], $6::int8[], $7::int8[], " \
-  "$8::int8[], $9::int8[], $10::int8[], $11::int8[], $12::int8[], $13::int8[], $14::text[], "   \
-  "$15::bytea[], $16::bytea[], $17::bytea[], $18::bytea[], $19::bytea[], $20::bytea[])"
+event_rows::event_rows(const server& at) : names_(&at.names), rows_(at.event_row) {}
 
-void event_columns::add(const interner& names, const run_id& run, const encoded_event& what) {
-  run_.add(run);
-  position_.add(static_cast<std::int64_t>(what.position));
-  at_.add(what.at);
-  epoch_.add(std::int64_t{what.epoch});
-  crc_.add(std::int64_t{what.crc});
-  key_id_.add(std::int64_t{what.key_id});
-  name_.add(names.id_of(what.name));
-  place_.add(names.id_of(what.place.str()));
-  content_type_.add(names.id_of(what.content_type.str()));
-  input_content_type_.add(names.id_of(what.input_content_type.str()));
-  kind_.add(static_cast<std::int64_t>(what.kind));
+void event_rows::add(const run_id& run, const encoded_event& what, const chain_hash& after,
+                     epoch_t owned) {
   const unsigned flags = what.flags & ~static_cast<unsigned>(flag::in_blob);
-  flags_.add(std::int64_t{flags});
-  codec_.add(std::int64_t{what.codec});
-  operation_.add(std::string_view(what.operation));
   const bool has_value = !what.content_type.empty() && (flags & flag::value_erased) == 0;
   const bool has_input = !what.input_content_type.empty() && (flags & flag::input_erased) == 0;
-  value_.add(has_value ? std::optional<std::string_view>(what.value) : std::nullopt);
-  input_.add(has_input ? std::optional<std::string_view>(what.input) : std::nullopt);
-  salt_.add_or_null(what.salt);
-  digest_.add_or_null(what.digest);
-  details_.add(std::string_view(what.details));
-  chain_.add(bytes_of(what.chain));
+  const auto unless_empty = [](std::string_view bytes) {
+    return bytes.empty() ? std::nullopt : std::optional(bytes);
+  };
+  rows_.add(run);
+  rows_.add_int8(static_cast<std::int64_t>(what.position));
+  rows_.add_int8(what.at);
+  rows_.add_int8(what.epoch);
+  rows_.add_int8(what.crc);
+  rows_.add_int8(what.key_id);
+  rows_.add_int4(names_->id_of(what.name));
+  rows_.add_int4(names_->id_of(what.place.str()));
+  rows_.add_int4(names_->id_of(what.content_type.str()));
+  rows_.add_int4(names_->id_of(what.input_content_type.str()));
+  rows_.add_int2(static_cast<std::int64_t>(what.kind));
+  rows_.add_int2(flags);
+  rows_.add_int2(what.codec);
+  rows_.add_text(what.operation);
+  rows_.add_bytes(has_value ? std::optional<std::string_view>(what.value) : std::nullopt);
+  rows_.add_bytes(has_input ? std::optional<std::string_view>(what.input) : std::nullopt);
+  rows_.add_bytes(unless_empty(what.salt));
+  rows_.add_bytes(unless_empty(what.digest));
+  rows_.add_bytes(what.details);
+  rows_.add_bytes(bytes_of(what.chain));
+  rows_.add_bytes(bytes_of(after));
+  rows_.add_int8(owned);
+  rows_.end_row();
 }
 
-params event_columns::to_params() const {
-  return params(run_, position_, at_, epoch_, crc_, key_id_, name_, place_, content_type_,
-                input_content_type_, kind_, flags_, codec_, operation_, value_, input_, salt_,
-                digest_, details_, chain_);
-}
+writes::writes(const server& at) : at_(&at), events_(at) {}
 
 // ---- runs ----
 
@@ -63,9 +61,9 @@ void writes::run(const start_request& request, const run_row& row, std::int64_t 
   to.owner.add(row.owner);
   to.epoch.add(std::int64_t{row.epoch});
   to.space.add(space);
-  to.workflow.add(names_->id_of(row.workflow));
-  to.queue.add(names_->id_of(row.queue));
-  to.build.add(names_->id_of(row.build));
+  to.workflow.add(at_->names.id_of(row.workflow));
+  to.queue.add(at_->names.id_of(row.queue));
+  to.build.add(at_->names.id_of(row.build));
   to.priority.add(-std::int64_t{row.priority});
   to.format_level.add(std::int64_t{row.format_level});
   to.close_policy.add(std::int64_t{row.close_policy});
@@ -350,9 +348,7 @@ void writes::send_messages(transaction& to) const {
 }
 
 void writes::send(transaction& to, time_us now) {
-  if (!events_.empty())
-    to.send("INSERT INTO fermata.events(" FERMATA_EVENT_NAMES ") SELECT * FROM " FERMATA_EVENT_ROWS,
-            events_.to_params());
+  if (!events_.empty()) to.send(FERMATA_INSERT_EVENTS, params(events_.rows()));
   send_runs(to);
   send_changes(to, now);
   send_marks(to);
@@ -363,7 +359,7 @@ void writes::send(transaction& to, time_us now) {
   send_keys(to);
   send_messages(to);
   send_logs(to);
-  *this = writes(*names_);
+  *this = writes(*at_);
 }
 
 }  // namespace fermata::engine::postgres

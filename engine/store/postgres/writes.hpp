@@ -16,22 +16,34 @@
 
 namespace fermata::engine::postgres {
 
-/// The columns of many events.
-class event_columns {
+class server;
+
+/// Many events, as rows of fermata.event_row.
+class event_rows {
  public:
-  void add(const interner& names, const run_id& run, const encoded_event& what);
-  bool empty() const noexcept { return run_.empty(); }
-  /// $1 … of the INSERT in writes.cpp.
-  params to_params() const;
+  explicit event_rows(const server& at);
+  /// `after` and `owned` are for plain appends: what `FERMATA_AFTER_PREDECESSOR` compares.
+  void add(const run_id& run, const encoded_event& what, const chain_hash& after = {},
+           epoch_t owned = 0);
+  bool empty() const noexcept { return rows_.empty(); }
+  const records& rows() const noexcept { return rows_; }
 
  private:
-  column run_{type::uuid}, position_{type::int8}, at_{type::int8}, epoch_{type::int8},
-      crc_{type::int8}, key_id_{type::int8}, name_{type::int8}, place_{type::int8},
-      content_type_{type::int8}, input_content_type_{type::int8}, kind_{type::int8},
-      flags_{type::int8}, codec_{type::int8}, operation_{type::text}, value_{type::bytes},
-      input_{type::bytes}, salt_{type::bytes}, digest_{type::bytes}, details_{type::bytes},
-      chain_{type::bytes};
+  const interner* names_;
+  records rows_;
 };
+
+// $1 are rows, `a`. The transaction's number is the same in all of them: a default would be asked for
+// each.
+#define FERMATA_INSERT_EVENTS                                                                     \
+  "INSERT INTO fermata.events(run, position, at, epoch, crc, key_id, name, place, content_type, " \
+  "input_content_type, kind, flags, codec, operation, value, input, salt, digest, details, "      \
+  "chain, "                                                                                       \
+  "xid) "                                                                                         \
+  "SELECT a.run, a.position, a.at, a.epoch, a.crc, a.key_id, a.name, a.place, a.content_type, "   \
+  "a.input_content_type, a.kind, a.flags, a.codec, a.operation, a.value, a.input, a.salt, "       \
+  "a.digest, a.details, a.chain, (SELECT pg_current_xact_id()::text::int8) "                      \
+  "FROM unnest($1::fermata.event_row[]) AS a"
 
 /// What changes in a run's row; what is empty stays.
 struct row_change {
@@ -51,10 +63,10 @@ struct ready_mark {
 /// table the order of keys is that of all batches, so that two can't wait for each other.
 class writes {
  public:
-  explicit writes(const interner& names) : names_(&names) {}
+  explicit writes(const server& at);
 
   // ---- events, runs ----
-  void event(const run_id& run, const encoded_event& what) { events_.add(*names_, run, what); }
+  void event(const run_id& run, const encoded_event& what) { events_.add(run, what); }
   void run(const start_request& request, const run_row& row, std::int64_t space);
   row_change& change(const run_id& run) { return changes_[run]; }
   void mark(const run_id& run, const ready_mark& how) { marks_[run] = how; }
@@ -132,8 +144,8 @@ class writes {
   void send_messages(transaction& to) const;
   void send_logs(transaction& to) const;
 
-  const interner* names_;
-  event_columns events_;
+  const server* at_;
+  event_rows events_;
   std::map<run_id, row_change> changes_;
   std::map<run_id, std::optional<ready_mark>> marks_;
   std::set<run_id> timers_gone_;  // all of a run

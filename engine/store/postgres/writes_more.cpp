@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/limits.hpp"
 #include "engine/store/postgres/values.hpp"
+#include "engine/store/postgres/server.hpp"
 #include "engine/store/postgres/writes.hpp"
 
 namespace fermata::engine::postgres {

@@ -41,6 +41,7 @@ TEST_CASE("a journal of schema 1 is brought up to date on demand") {
   scene at;
   beside on(at);
   on.execute("DROP INDEX runs_by_key");
+  on.execute("DROP TYPE event_row");
   on.execute("DELETE FROM schema_version WHERE version > 1");
   CHECK(code_of(address_of(at)) == "FER-2005");
 
@@ -48,6 +49,7 @@ TEST_CASE("a journal of schema 1 is brought up to date on demand") {
 
   CHECK(on.text("SELECT max(version) FROM schema_version") == "2");
   CHECK(on.text("SELECT to_regclass('runs_by_key')") == "runs_by_key");
+  CHECK(on.text("SELECT to_regtype('event_row')") == "event_row");
 }
 
 TEST_CASE("a journal that isn't there is made only by who may, and found by who only looks") {

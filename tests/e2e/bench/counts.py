@@ -35,7 +35,7 @@ def of_bench(program, store):
 def allocations(program):
     with tempfile.TemporaryDirectory(prefix="fermata-counts-") as folder:
         return {"memory": json.loads(said(program, "200").stdout),
-                "sqlite": json.loads(said(program, "200", folder).stdout)}
+                "sqlite": json.loads(said(program, "50", folder).stdout)}
 
 
 def instructions(program):

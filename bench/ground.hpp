@@ -47,6 +47,9 @@ class ground {
   /// In tables of their own.
   virtual std::unique_ptr<bare_rows> bare(int runs, std::size_t payload_bytes) = 0;
 
+  /// What the store itself would do within a minute or so: on Postgres autovacuum's ANALYZE.
+  virtual void learn_statistics() {}
+
   class held {
    public:
     virtual ~held() = default;

@@ -119,6 +119,11 @@ class postgres_ground : public ground {
     return bare_postgres(plain_address_, schema_ + "_bare", runs, payload_bytes);
   }
 
+  void learn_statistics() override {
+    db_.script("SET search_path = " + schema_);
+    db_.script("ANALYZE runs, run_tags, start_requests");
+  }
+
   std::unique_ptr<held> hold_snapshot() override {
     return std::make_unique<snapshot>(plain_address_, schema_);
   }

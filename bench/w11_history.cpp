@@ -115,6 +115,7 @@ speeds measure_speed(const settings& how, place& full, int few, meter& costs) {
 void measure(const settings& how, place& full, int finished, int few, report& to) {
   full.fill(finished);
   const double bytes = full.bytes_per_run();
+  full.on().learn_statistics();
   struct {
     const char* name;
     run_filter which;

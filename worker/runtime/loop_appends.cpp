@@ -15,6 +15,9 @@ namespace fermata::runtime {
 namespace {
 constexpr std::size_t inline_appends = 8;  // below it, a hop to the writer's thread costs more
 constexpr int own_looks = 16;
+/// After a crash there may be any number: the first of them go on before the last are claimed, and other
+/// commits needn't wait for all of them.
+constexpr int claimed_at_once = 8'000;
 }  // namespace
 
 /// Takes from the machine what is to be written.
@@ -330,8 +333,9 @@ std::optional<engine::claim_request> run_loop::claim_request_now() {
   next_look_ =
       steady + 1000 * (tasks_.empty() ? engine::limits::idle_poll_ms : engine::limits::renew_ms);
   engine::claim_request want;
-  want.at_most = std::max(room, own_looks);  // runs that it has and that got messages, too
-  want.new_at_most = std::max(room, 0);
+  // Runs that it has and that got messages, too. Where there are more, the next claim follows at once.
+  want.at_most = std::clamp(room, own_looks, claimed_at_once);
+  want.new_at_most = std::clamp(room, 0, want.at_most);
   want.space = journal_.ns();
   want.queues = options_.queues;
   want.workflows = serves_.workflow_names();

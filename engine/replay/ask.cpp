@@ -115,13 +115,13 @@ bool machine::patched(slot branch, std::string_view change, interned place) {
   op.branch = branch;
   op.name = std::string(change);
   op.place = place;
-  if (auto known = markers_.find(change); known != markers_.end()) {
+  if (auto known = extra().markers.find(change); known != extra().markers.end()) {
     // The first answer holds for the whole run; a recorded one is compared the first time only.
     if (!std::exchange(known->second.compared, true)) (void)ask_command(event_kind::marker, op);
     return known->second.answer;
   }
   const bool old_code_went_past = delivered_ < history_end_ && !planted("patched_is_always_true");
-  markers_.emplace(op.name, machine::change{!old_code_went_past, true});
+  extra().markers.emplace(op.name, machine::change{!old_code_went_past, true});
   if (old_code_went_past) return false;
   if (over() || !ask_command(event_kind::marker, op)) return true;
   produce(make(event_kind::marker, op));

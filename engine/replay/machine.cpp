@@ -7,6 +7,7 @@
 #include "engine/planted.hpp"
 
 #include <algorithm>
+#include <charconv>
 
 namespace fermata::engine {
 
@@ -35,7 +36,7 @@ void machine::foresee(const event& command) {
       f.close_policy = d.child().close_policy();
       break;
     case event_kind::marker:
-      markers_.emplace(command.name, change{true, false});
+      extra().markers.emplace(command.name, change{true, false});
       break;
     case event_kind::published:
     case event_kind::tagged:
@@ -153,9 +154,25 @@ void machine::deliver_note(const event& what) {
   }
 }
 
+/// An id says the way: `3.2` is the second that the third of the root issued.
 slot machine::find(std::string_view id) const {
-  auto found = by_id_.find(absl::string_view(id.data(), id.size()));
-  return found == by_id_.end() ? 0 : found->second;
+  const std::string_view whole = id;
+  const bool undoes = id.starts_with("c.");
+  if (undoes) id.remove_prefix(2);
+  slot found = 0;
+  while (!id.empty()) {
+    const std::vector<slot>* const among = undoes              ? &seen().undone
+                                           : ops_[found].inner ? &ops_[found].inner->members
+                                                               : nullptr;
+    std::size_t number = 0;
+    const auto [end, error] = std::from_chars(id.data(), id.data() + id.size(), number);
+    if (among == nullptr || error != std::errc{} || number == 0 || number > among->size()) return 0;
+    found = (*among)[number - 1];
+    const bool more = end != id.data() + id.size();
+    id.remove_prefix(static_cast<std::size_t>(end - id.data()) + (more ? 1 : 0));
+    if (undoes) break;
+  }
+  return found != 0 && ops_[found].id == whole ? found : 0;
 }
 
 namespace {
@@ -214,7 +231,7 @@ void machine::differ(mismatch&& what) {
   mismatch_ = std::move(what);
   events_.clear();
   starts_.clear();
-  to_put_.clear();
+  (void)taken(&extras::to_put);
 }
 
 void machine::undecodable(std::string_view what, std::string_view place) {
@@ -230,7 +247,7 @@ void machine::undecodable(std::string_view what, std::string_view place) {
 void machine::stand() {
   if (mismatch_) return;
   if (live_)
-    for (slot s : std::exchange(held_, {}))
+    for (slot s : taken(&extras::held))
       if (ops_[s].how == settled::pending) timer_due(ops_[s].id, timer_purpose::patience);
   end_unbegun();
   go_on_ending();
@@ -239,7 +256,7 @@ void machine::stand() {
 void machine::go_live() {
   if (mismatch_ || live_) return;
   live_ = true;
-  removed_timers_.clear();
+  (void)taken(&extras::removed_timers);
   const auto each_step = [this](auto what) {
     for (slot s = first_pending_; s < ops_.size(); ++s)
       if (ops_[s].is_work() && (!failing_ || ops_[s].undoes())) what(s);
@@ -258,14 +275,13 @@ void machine::go_live() {
 
 std::string machine::next_id(slot branch) {
   operation& b = ops_[branch];
-  const std::string n = std::to_string(++b.inner->issued);
+  const std::string n = std::to_string(b.inner->members.size() + 1);
   return b.id.empty() ? n : b.id + "." + n;
 }
 
 slot machine::add(operation&& op) {
   const auto made = static_cast<slot>(ops_.size());
-  by_id_.emplace(op.id, made);
-  if (!op.undoes()) ops_[op.branch].inner->members.push_back(made);
+  (op.undoes() ? extra().undone : ops_[op.branch].inner->members).push_back(made);
   ops_.push_back(std::move(op));
   return made;
 }
@@ -369,25 +385,6 @@ bool machine::ask_command(event_kind kind, const operation& op, foreseen* was) {
   if (was) *was = std::move(f);
   return false;
 }
-
-// ---- the worker takes ----
-
-std::vector<slot> machine::take_settled() { return std::exchange(settled_, {}); }
-std::vector<produced> machine::take_events() {
-  put_tasks();
-  // Code that is replayed asks for things before the notes behind it were seen.
-  for (produced& one : events_) one.what.at = latest_ = std::max(one.what.at, latest_);
-  return std::exchange(events_, {});
-}
-std::vector<slot> machine::take_stops() { return std::exchange(stops_, {}); }
-std::vector<std::string> machine::take_removed_timers() {
-  return std::exchange(removed_timers_, {});
-}
-std::vector<std::string> machine::take_tasks_gone() { return std::exchange(tasks_gone_, {}); }
-std::vector<std::string> machine::take_tasks_withdrawn() {
-  return std::exchange(tasks_withdrawn_, {});
-}
-std::vector<std::uint64_t> machine::take_dropped() { return std::exchange(dropped_, {}); }
 
 run_state machine::state() const noexcept {
   if (ended_) return end_state_;

@@ -8,13 +8,12 @@
 
 #include <absl/container/btree_map.h>
 #include <absl/container/btree_set.h>
-#include <absl/container/flat_hash_map.h>
 
 #include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace fermata::engine {
@@ -134,7 +133,7 @@ class machine {
 
   std::vector<slot> take_settled();
   std::vector<produced> take_events();
-  bool has_events() const noexcept { return !events_.empty() || !to_put_.empty(); }
+  bool has_events() const noexcept { return !events_.empty() || !seen().to_put.empty(); }
   std::vector<attempt_start> take_starts();
   std::vector<slot> take_stops();
   std::vector<std::string> take_removed_timers();
@@ -155,6 +154,7 @@ class machine {
   run_state state() const noexcept;
   epoch_t epoch() const noexcept { return epoch_; }
   std::string key_of(const operation& op) const;
+  const run_id& id() const noexcept { return options_.run; }
   const run_id& origin() const noexcept { return origin_; }
 
  private:
@@ -192,6 +192,25 @@ class machine {
     std::string cancel_why;
     std::vector<std::string> abandoned;
   };
+  /// What most runs in memory have none of, most of the time.
+  struct extras {
+    absl::btree_map<std::string, change, std::less<>> markers;
+    absl::btree_map<std::string, queue<std::pair<payload, std::string>>, std::less<>> mail;
+    absl::btree_map<std::string, int, std::less<>> mail_under_way;  // produced, not delivered
+    std::vector<compensation> compensations;                        // not yet undone
+    std::vector<slot> undone;                                       // c.1, c.2 …
+    std::vector<slot> held;      // timers that wait for a message under way
+    std::vector<slot> suspects;  // steps that may be quarantined
+    std::vector<slot> to_put;    // remote steps to start
+    std::vector<slot> stops;
+    absl::btree_set<slot> unbegun;  // told to stop before an attempt began
+    std::vector<std::string> removed_timers;
+    std::vector<std::uint64_t> dropped;
+    std::vector<std::string> tasks_gone;
+    std::vector<std::string> tasks_withdrawn;
+    std::vector<message>
+        postponed;  // outcomes that came while a note about their operation was written
+  };
   /// Whom its end is told.
   struct parent_place {
     chain_id chain;
@@ -226,6 +245,8 @@ class machine {
   void ask_step(slot op, request& what);
   void ask_timer(slot op, const request& what);
   void ask_receive(slot op, const request& what);
+  std::pair<std::vector<slot>::iterator, std::vector<slot>::iterator> waiting_for(
+      std::string_view name);
   void ask_child(slot op, request& what);
   void ask_send(slot op, request& what);
   void ask_written(slot op);
@@ -270,6 +291,15 @@ class machine {
   const operation* unseen_failure() const;
   ending how_it_ends();
   last_things& last() { return last_.made(); }
+  extras& extra() { return extras_.made(); }
+  const extras& seen() const {
+    static const extras none;
+    return extras_ ? *extras_ : none;
+  }
+  template <class T>
+  T taken(T extras::* what) {
+    return extras_ ? std::exchange((*extras_).*what, {}) : T{};
+  }
   int in_flight() const;
   bool finishing() const noexcept;
   std::string waits() const;
@@ -291,9 +321,6 @@ class machine {
   queue<foreseen> recorded_;     // commands of the history not yet asked
   std::uint64_t asked_ = 0;      // commands
   std::uint64_t confirmed_ = 0;  // commands delivered
-  absl::btree_map<std::string, change, std::less<>> markers_;
-  absl::btree_map<std::string, queue<std::pair<payload, std::string>>, std::less<>> mail_;
-  absl::btree_map<std::string, int, std::less<>> mail_under_way_;  // produced, not delivered
   bool fold_only_ = false;
   bool failing_ = false;
   bool ended_ = false;
@@ -304,11 +331,8 @@ class machine {
 
   // What the code asked.
   numbered<operation> ops_;
-  absl::flat_hash_map<std::string, slot> by_id_;
-  absl::btree_map<std::string, queue<slot>, std::less<>> waiting_;  // receives, oldest first
-  std::vector<compensation> compensations_;                         // not yet undone
-  int compensated_ = 0;                                             // c.n
-  slot undoing_ = 0;  // the newest c.n, until it is settled
+  std::vector<slot> waiting_;  // receives, by name, the oldest first; settled ones among them
+  slot undoing_ = 0;           // the newest c.n, until it is settled
   bool root_over_ = false;
   settled root_how_ = settled::pending;
   bool end_produced_ = false;  // `failing` or an end is under way
@@ -329,8 +353,6 @@ class machine {
   slot first_pending_ = 1;                              // none before it
   absl::btree_set<std::pair<time_us, slot>> sleeping_;  // timers
   absl::btree_set<std::pair<time_us, slot>> retrying_;  // steps between attempts
-  std::vector<slot> held_;                              // timers that wait for a message under way
-  std::vector<slot> suspects_;                          // steps that may be quarantined
 
   // What the worker is to do.
   time_us clock_ = 0;
@@ -347,15 +369,7 @@ class machine {
   std::vector<produced> events_;
   std::vector<slot> settled_;
   std::vector<slot> starts_;
-  std::vector<slot> to_put_;  // remote steps to start
-  std::vector<slot> stops_;
-  absl::btree_set<slot> unbegun_;  // told to stop before an attempt began
-  std::vector<std::string> removed_timers_;
-  std::vector<std::uint64_t> dropped_;
-  std::vector<std::string> tasks_gone_;
-  std::vector<std::string> tasks_withdrawn_;
-  std::vector<message>
-      postponed_;  // outcomes that came while a note about their operation was written
+  rare<extras> extras_;
   rare<mismatch> mismatch_;
 };
 

@@ -93,12 +93,11 @@ inline bool is_away(const step_state& step) noexcept { return step.putting || st
 
 /// What is known of a branch: the root, what spawn opened, a combinator.
 struct branch_state {
-  std::uint32_t issued = 0;
   std::uint64_t drawn = 0;
   bool cancelled = false;
   bool shielded = false;
   bool ended = false;
-  std::vector<slot> members;  // what it issued, in order
+  std::vector<slot> members;  // what it issued, in order: the first is operation 1 of it
 };
 
 /// One durable request of the code, while its run is in memory.

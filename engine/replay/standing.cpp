@@ -82,4 +82,19 @@ standing machine::stands() const {
   return s;
 }
 
+// ---- the worker takes ----
+
+std::vector<slot> machine::take_settled() { return std::exchange(settled_, {}); }
+std::vector<produced> machine::take_events() {
+  put_tasks();
+  // Code that is replayed asks for things before the notes behind it were seen.
+  for (produced& one : events_) one.what.at = latest_ = std::max(one.what.at, latest_);
+  return std::exchange(events_, {});
+}
+std::vector<slot> machine::take_stops() { return taken(&extras::stops); }
+std::vector<std::string> machine::take_removed_timers() { return taken(&extras::removed_timers); }
+std::vector<std::string> machine::take_tasks_gone() { return taken(&extras::tasks_gone); }
+std::vector<std::string> machine::take_tasks_withdrawn() { return taken(&extras::tasks_withdrawn); }
+std::vector<std::uint64_t> machine::take_dropped() { return taken(&extras::dropped); }
+
 }  // namespace fermata::engine

@@ -57,7 +57,7 @@ void machine::cancel_one(slot s, bool journal) {
   operation& op = ops_[s];
   if (op.how != settled::pending || op.cancel_asked) return;
   if (op.kind == operation_kind::timer || op.kind == operation_kind::receive) {
-    if (op.due != 0) removed_timers_.push_back(op.id);
+    if (op.due != 0) extra().removed_timers.push_back(op.id);
     return settle(s, settled::cancelled);
   }
   op.cancel_asked = true;
@@ -103,21 +103,21 @@ bool machine::must_stop(const operation& op) const {
 void machine::stop(slot s) {
   operation& op = ops_[s];
   if (!live_ || !takes_outcome(op) || op.step->noting) return;
-  if (op.step->running) return stops_.push_back(s);
+  if (op.step->running) return extra().stops.push_back(s);
   if (is_away(*op.step)) return withdraw_task(s);
   op.step->queued = false;
-  unbegun_.insert(s);
+  extra().unbegun.insert(s);
 }
 
 /// After the commands of the code, in order: so the journal is the same when the code that asked for it
 /// was only replayed.
 void machine::end_unbegun() {
-  for (const slot s : std::exchange(unbegun_, {})) {
+  for (const slot s : taken(&extras::unbegun)) {
     operation& op = ops_[s];
     if (!op.is_work() || !takes_outcome(op) || op.step->running || op.step->noting) continue;
     if (is_away(*op.step)) continue;
     op.answered = true;
-    if (op.step->next_due != 0) removed_timers_.push_back(op.id);
+    if (op.step->next_due != 0) extra().removed_timers.push_back(op.id);
     event e = outcome_of(s, op.step->attempts, 0);
     e.kind = event_kind::step_cancelled;
     produce(std::move(e));

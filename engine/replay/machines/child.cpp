@@ -56,7 +56,7 @@ void machine::take_child_end(const message& what) {
   const pb::child_ended& end = what.details.child_end();
   const bool told = s != 0 && !takes_outcome(ops_[s]) && !planted("childs_end_twice");
   if (s == 0 || told || ops_[s].child != run_id::of(ulid::from_view(end.child()))) {
-    dropped_.push_back(what.seq);
+    extra().dropped.push_back(what.seq);
     return;
   }
   ops_[s].answered = true;

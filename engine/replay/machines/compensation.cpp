@@ -33,14 +33,14 @@ void machine::ask_compensation(slot of, const undo_plan& undo, payload input, st
   // What is recorded holds, also when new code would register it with another type of input: so it is
   // once the code isn't run any more.
   if (was.registered)
-    compensations_.push_back(std::move(*was.registered));
+    extra().compensations.push_back(std::move(*was.registered));
   else
-    compensations_.push_back({undo, std::move(input), std::move(undoes), asked.place});
+    extra().compensations.push_back({undo, std::move(input), std::move(undoes), asked.place});
 }
 
 /// Without the code: what was registered is read from the events.
 void machine::deliver_compensation(const event& what) {
-  compensations_.push_back(registered_by(what));
+  extra().compensations.push_back(registered_by(what));
 }
 
 machine::compensation machine::registered_by(const event& what) {
@@ -66,21 +66,22 @@ void machine::deliver_failing(const event& what) {
   last().abandoned.assign(f.abandoned().begin(), f.abandoned().end());
   end_produced_ = false;
   // What the code took from the mail only the code knows, and it isn't run from here on.
-  mail_.clear();
-  for (const std::string& id : f.unread()) mail_[{}].emplace_back(payload{}, id);
+  (void)taken(&extras::mail);
+  for (const std::string& id : f.unread()) extra().mail[{}].emplace_back(payload{}, id);
   starts_.clear();
-  to_put_.clear();
+  (void)taken(&extras::to_put);
   asks_people_ = 0;
   go_on_ending();
 }
 
 void machine::next_compensation() {
-  FERMATA_CHECK(!compensations_.empty(), "run {}: no compensation is left", options_.run.text());
-  const compensation& c =
-      planted("oldest_compensation_first") ? compensations_.front() : compensations_.back();
+  FERMATA_CHECK(!seen().compensations.empty(), "run {}: no compensation is left",
+                options_.run.text());
+  const compensation& c = planted("oldest_compensation_first") ? seen().compensations.front()
+                                                               : seen().compensations.back();
   operation made;
   made.kind = c.undo.kind;
-  made.id = fmt::format("c.{}", ++compensated_);
+  made.id = fmt::format("c.{}", seen().undone.size() + 1);
   made.name = c.undo.name;
   made.place = c.place;
   made.input = c.input;

@@ -40,7 +40,8 @@ void machine::deliver_crash(slot s, const event& what) {
   else
     ++(what.details.attempt().alone() ? step.suspicions_alone : step.suspicions);
   if (step.plan.on_crash != 0) step.started_noted = true;
-  if (std::find(suspects_.begin(), suspects_.end(), s) == suspects_.end()) suspects_.push_back(s);
+  std::vector<slot>& suspects = extra().suspects;
+  if (std::find(suspects.begin(), suspects.end(), s) == suspects.end()) suspects.push_back(s);
   step.queued = false;
   must_stop(ops_[s]) ? stop(s) : want_start(s);
   take_postponed();
@@ -73,7 +74,7 @@ bool code_is_dangerous(std::span<const event> history) {
 
 std::string machine::quarantined() const {
   if (code_crashes_ >= limits::crashes_to_quarantine) return "code";
-  for (slot s : suspects_)
+  for (slot s : seen().suspects)
     if (ops_[s].is_work() && dangerous(ops_[s])) return ops_[s].id;
   return {};
 }

@@ -72,23 +72,23 @@ void machine::go_on_ending() {
     if (!may_produce || !root_over_ || in_flight() > 0) return;
     const ending is = how_it_ends();
     if (is.how == settled::value) return produce_end(run_state::completed, {});
-    if (!compensations_.empty()) return produce_failing(is.how, is.why);
+    if (!seen().compensations.empty()) return produce_failing(is.how, is.why);
     return produce_end(is.how == settled::cancelled ? run_state::cancelled : run_state::failed,
                        is.why);
   }
   if (undoing_ != 0) {
     if (ops_[undoing_].how == settled::pending) return;
-    const bool again = planted("compensation_twice") && compensated_ % 2 != 0;
+    const bool again = planted("compensation_twice") && seen().undone.size() % 2 != 0;
     if (ops_[undoing_].how == settled::value && again)
       undoing_ = 0;
     else if (ops_[undoing_].how == settled::value)
-      compensations_.pop_back();
+      extra().compensations.pop_back();
     else
       exhausted_ = true;
     undoing_ = 0;
   }
   if (exhausted_) return;
-  if (!compensations_.empty()) return next_compensation();
+  if (!seen().compensations.empty()) return next_compensation();
   if (may_produce)
     produce_end(failing_cancelled_ ? run_state::cancelled : run_state::failed, last().failing_why);
 }
@@ -100,8 +100,8 @@ void machine::produce_failing(settled how, const pb::failure& why) {
   *f.mutable_why() = why;
   f.set_cancelled(how == settled::cancelled);
   for (const std::string& id : last().abandoned) f.add_abandoned(id);
-  for (const auto& [op, task] : tasks_away()) tasks_gone_.push_back(ops_[op].id);
-  for (const auto& [name, letters] : mail_)
+  for (const auto& [op, task] : tasks_away()) extra().tasks_gone.push_back(ops_[op].id);
+  for (const auto& [name, letters] : seen().mail)
     for (const auto& letter : letters) f.add_unread(letter.second);
   end_produced_ = true;
   produce(std::move(e));
@@ -122,7 +122,7 @@ void machine::produce_end(run_state how, const pb::failure& why) {
     *end.mutable_why() = why;
   }
   for (const std::string& id : last().abandoned) end.add_abandoned(id);
-  for (const auto& [name, letters] : mail_)
+  for (const auto& [name, letters] : seen().mail)
     for (const auto& letter : letters) end.add_unread(letter.second);
   if (parent_) {
     message m;

@@ -7,15 +7,25 @@
 
 namespace fermata::engine {
 
+/// Those of `waiting_` that wait for this name.
+std::pair<std::vector<slot>::iterator, std::vector<slot>::iterator> machine::waiting_for(
+    std::string_view name) {
+  const auto name_of = [this](slot s) { return std::string_view(ops_[s].name); };
+  const auto found = std::ranges::equal_range(waiting_, name, {}, name_of);
+  return {found.begin(), found.end()};
+}
+
 void machine::ask_receive(slot s, const request& what) {
-  if (auto m = mail_.find(ops_[s].name); m != mail_.end() && !m->second.empty()) {
-    ops_[s].value = std::move(m->second.front().first);
-    m->second.pop_front();
-    return settle(s, settled::value);
-  }
-  queue<slot>& waiting = waiting_[ops_[s].name];
-  while (!waiting.empty() && ops_[waiting.front()].how != settled::pending) waiting.pop_front();
-  waiting.push_back(s);
+  if (!seen().mail.empty())
+    if (auto m = extra().mail.find(ops_[s].name); m != extra().mail.end() && !m->second.empty()) {
+      ops_[s].value = std::move(m->second.front().first);
+      m->second.pop_front();
+      return settle(s, settled::value);
+    }
+  const auto [first, last] = waiting_for(ops_[s].name);
+  const auto pending =
+      std::find_if(first, last, [this](slot other) { return ops_[other].how == settled::pending; });
+  waiting_.insert(waiting_.erase(first, pending) + (last - pending), s);
   if (what.patience_ms) ask_timer(s, what);
 }
 
@@ -41,24 +51,29 @@ void machine::receive(const message& what) {
   if (!what.sender.empty()) s.set_sender(std::string(what.sender.view()));
   s.set_accepted_us(what.accepted);
   s.set_type(what.value.type);
-  ++mail_under_way_[what.name];
+  ++extra().mail_under_way[what.name];
   produce(std::move(made));
 }
 
 void machine::deliver_signal(const event& what) {
-  if (auto m = mail_under_way_.find(what.name); m != mail_under_way_.end() && --m->second == 0)
-    mail_under_way_.erase(m);
+  if (!seen().mail_under_way.empty()) {
+    auto& under_way = extra().mail_under_way;
+    if (auto m = under_way.find(what.name); m != under_way.end() && --m->second == 0)
+      under_way.erase(m);
+  }
   if (fold_only_ && !failing_) return;
-  auto waiting = waiting_.find(what.name);
-  while (waiting != waiting_.end() && !waiting->second.empty()) {
-    const slot s = waiting->second.front();
-    waiting->second.pop_front();
-    if (ops_[s].how != settled::pending) continue;
+  const auto [first, last] = waiting_for(what.name);
+  const auto pending =
+      std::find_if(first, last, [this](slot other) { return ops_[other].how == settled::pending; });
+  if (pending != last) {
+    const slot s = *pending;
+    waiting_.erase(first, pending + 1);
     ops_[s].value = what.value;
-    if (ops_[s].due != 0) removed_timers_.push_back(ops_[s].id);
+    if (ops_[s].due != 0) extra().removed_timers.push_back(ops_[s].id);
     return settle(s, settled::value);
   }
-  mail_[what.name].emplace_back(what.value, what.details.signal().message());
+  waiting_.erase(first, last);
+  extra().mail[what.name].emplace_back(what.value, what.details.signal().message());
 }
 
 }  // namespace fermata::engine

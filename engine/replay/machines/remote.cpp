@@ -13,7 +13,7 @@
 namespace fermata::engine {
 
 void machine::put_tasks() {
-  for (const slot s : std::exchange(to_put_, {})) {
+  for (const slot s : taken(&extras::to_put)) {
     if (!ops_[s].is_work() || !std::exchange(ops_[s].step->queued, false)) continue;
     if (takes_outcome(ops_[s]) && !exhausted_ && asks_people_ == 0) put_task(s);
   }
@@ -84,7 +84,7 @@ void machine::task_is_gone(slot s) {
 void machine::withdraw_task(slot s) {
   step_state& step = *ops_[s].step;
   if (step.task == 0 || std::exchange(step.withdrawn, true)) return;
-  tasks_withdrawn_.push_back(ops_[s].id);
+  extra().tasks_withdrawn.push_back(ops_[s].id);
 }
 
 std::vector<std::pair<slot, std::uint64_t>> machine::tasks_away() const {
@@ -98,18 +98,18 @@ std::vector<std::pair<slot, std::uint64_t>> machine::tasks_away() const {
 void machine::take_task_end(const message& what) {
   const slot s = find(what.operation);
   if (s == 0 || !ops_[s].is_work() || !takes_outcome(ops_[s])) {
-    dropped_.push_back(what.seq);
+    extra().dropped.push_back(what.seq);
     return;
   }
   // What is being written about it comes first.
-  if (ops_[s].step->noting || ops_[s].step->putting) return postponed_.push_back(what);
+  if (ops_[s].step->noting || ops_[s].step->putting) return extra().postponed.push_back(what);
   consuming_ = what.seq;
   task_ended(s, what);
-  if (std::exchange(consuming_, 0) != 0) dropped_.push_back(what.seq);
+  if (std::exchange(consuming_, 0) != 0) extra().dropped.push_back(what.seq);
 }
 
 void machine::take_postponed() {
-  for (const message& what : std::exchange(postponed_, {})) receive(what);
+  for (const message& what : taken(&extras::postponed)) receive(what);
 }
 
 void machine::task_ended(slot s, const message& what) {
@@ -122,7 +122,7 @@ void machine::task_ended(slot s, const message& what) {
   switch (static_cast<task_end>(said.how())) {
     case task_end::value:
       // Welcome whenever it comes; an attempt that was put since isn't needed any more.
-      if (late && is_away(*op.step)) tasks_gone_.push_back(op.id);
+      if (late && is_away(*op.step)) extra().tasks_gone.push_back(op.id);
       end.value = what.value;
       return attempt_ended(s, std::move(end));
     case task_end::failed:
@@ -174,7 +174,7 @@ void machine::task_late(slot s, attempt_end&& end) {
   operation& op = ops_[s];
   if (!live_ || !op.is_work() || op.step->task == 0 || op.step->noting || !takes_outcome(op))
     return;
-  tasks_gone_.push_back(op.id);
+  extra().tasks_gone.push_back(op.id);
   attempt_ended(s, std::move(end));
 }
 

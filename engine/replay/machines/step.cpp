@@ -89,7 +89,7 @@ void machine::want_start(slot s) {
   }
   if (op.kind == operation_kind::step && !step.plan.queue.empty()) {
     step.queued = true;  // until the code stands: it may take the call back
-    return to_put_.push_back(s);
+    return extra().to_put.push_back(s);
   }
   if (step.plan.on_crash != 0) {
     event e = make(event_kind::attempt_started, op);

@@ -55,7 +55,7 @@ void machine::fire_timers() {
 void machine::timer_due(std::string_view operation, timer_purpose purpose) {
   if (!live_ || mismatch_ || ended_) return;
   if (purpose == timer_purpose::deadline) {
-    removed_timers_.emplace_back();
+    extra().removed_timers.emplace_back();
     if (cancelled_ || root_over_ || failing_ || std::exchange(deadline_told_, true)) return;
     event e;
     e.kind = event_kind::cancel_received;
@@ -66,7 +66,7 @@ void machine::timer_due(std::string_view operation, timer_purpose purpose) {
   }
   const slot s = find(operation);
   if (s == 0 || ops_[s].how != settled::pending || (failing_ && !ops_[s].undoes())) {
-    removed_timers_.emplace_back(operation);
+    extra().removed_timers.emplace_back(operation);
     return;
   }
   auto& op = ops_[s];
@@ -74,14 +74,14 @@ void machine::timer_due(std::string_view operation, timer_purpose purpose) {
     if (!op.is_work() || op.step->next_due > clock_) return;  // early
     // Of the attempt before: what is on its way sets the next one, which isn't to be taken back.
     if (op.step->noting) return;
-    removed_timers_.push_back(op.id);
+    extra().removed_timers.push_back(op.id);
     return want_start(s);
   }
   const bool early = op.due > clock_ && !planted("timer_fires_early");
   if (op.due == 0 || early) return;  // or fired already
   // A message that was accepted before comes first.
-  if (op.kind == operation_kind::receive && mail_under_way_.contains(op.name)) {
-    held_.push_back(s);
+  if (op.kind == operation_kind::receive && seen().mail_under_way.contains(op.name)) {
+    extra().held.push_back(s);
     return;
   }
   sleeping_.erase({op.due, s});

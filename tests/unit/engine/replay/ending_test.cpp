@@ -72,6 +72,36 @@ TEST_CASE("a failed shipment releases the stock, then refunds the card") {
         )");
 }
 
+TEST_CASE("an operation is found by its id as it is written, and by no other text") {
+  teller t([](code& c) {
+    c.on_failure("release", "x");
+    const slot b = c.branch([](code& c) {
+      c.step("a");
+      c.idle({c.step("b")});
+    });
+    c.wait(c.step("ship"), [](code&) {});
+    (void)b;
+  });
+  for (const std::string id : {"1", "2", "2.1", "2.2", "3"}) {
+    const slot found = t.m().slot_of(id);
+    CHECK(found != 0);
+    CHECK(t.m().look(found).id == id);
+  }
+  CHECK(t.m().slot_of("c.1") == 0);  // nothing is undone yet
+  t.fails("3", "no", false);
+  t.completes("2.1");
+  t.completes("2.2");
+  const slot undoing = t.m().slot_of("c.1");
+  CHECK(undoing != 0);
+  CHECK(t.m().look(undoing).name == "release");
+
+  for (const std::string_view id :
+       {"",      "0",    "03",   "4",   "3.",   "3.0",   "3.1", ".3",    "2.3",
+        "2.1.1", "2..1", "2.01", "2x1", "+3",   "-3",    " 3",  "3 ",    "c",
+        "c.",    "c.0",  "c.01", "c.2", "c.1.", "c.1.1", "C.1", "2.c.1", "99999999999999999999999"})
+    CHECK_MESSAGE(t.m().slot_of(id) == 0, "'" << id << "'");
+}
+
 TEST_CASE("a compensation gets the input of what it undoes, that call's key, and one of its own") {
   teller t(saga());
   t.completes("1");

@@ -19,6 +19,31 @@ TEST_CASE("a signal goes to the oldest receive of its name") {
         )");
 }
 
+TEST_CASE("receives of several names wait side by side, each name's in order") {
+  every_way(
+      [](code& c) {
+        const slot b1 = c.receive("b"), a1 = c.receive("a"), c1 = c.receive("c");
+        const slot b2 = c.receive("b"), a2 = c.receive("a");
+        c.cancel(b1);
+        c.wait_all({a1, c1, b2, a2}, [=](code& c) {
+          c.result(c.value(a1) + c.value(a2) + c.value(b2) + c.value(c1));
+        });
+      },
+      [](teller& t) {
+        t.signal("b", "B");
+        t.signal("a", "A1");
+        t.signal("c", "C");
+        t.signal("a", "A2");
+      },
+      R"(
+          append 2 signal_received b "B"
+          append 3 signal_received a "A1"
+          append 4 signal_received c "C"
+          append 5 signal_received a "A2"
+          append 6 run_completed "A1A2BC"
+        )");
+}
+
 TEST_CASE("mail that came before the receive is kept in the order in which it came") {
   const body program = [](code& c) {
     c.wait(c.sleep(1000), [](code& c) {

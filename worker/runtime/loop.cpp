@@ -280,17 +280,8 @@ void run_loop::close_children() {
   poked_ = true;
 }
 
-void run_loop::touch(active& run) {
-  if (run.listed) lru_.erase(run.used);
-  run.used = lru_.insert(lru_.end(), &run);
-  run.listed = true;
-}
-
 void run_loop::evict_some() {
-  for (auto it = lru_.begin(); lru_.size() > options_.frames_max && it != lru_.end();) {
-    active& run = **it++;
-    if (!run.owned) forget(run.row.run);
-  }
+  while (runs_.size() > options_.frames_max && !parked_.empty()) forget(parked_.front()->row.run);
 }
 
 void run_loop::forget(const engine::run_id& id) {
@@ -298,7 +289,7 @@ void run_loop::forget(const engine::run_id& id) {
   if (found == runs_.end()) return;
   active& run = *found->second;
   if (run.owned) --owned_;
-  if (run.listed) lru_.erase(run.used);
+  if (!run.owned) parked_.erase(run.parked_at);
   for (auto& [operation, a] : run.attempts) {
     a->answered = true;
     a->stop();

@@ -171,8 +171,7 @@ class run_loop final : public detail::local_worker {
     std::map<std::uint64_t, engine::message_id> taken;  // inbox rows given to the machine, by seq
     absl::flat_hash_map<std::string, std::shared_ptr<live_attempt>> attempts;  // by operation
     std::int64_t grace_until = 0;                                              // steady
-    std::list<active*>::iterator used;                                         // in lru_
-    bool listed = false;
+    std::list<active*>::iterator parked_at;  // in parked_, unless it is owned
   };
   struct sent_run {
     engine::run_id run;
@@ -218,7 +217,6 @@ class run_loop final : public detail::local_worker {
   void check_deadlines();
   void send_again();
   void close_children();
-  void touch(active& run);
   void evict_some();
   void forget(const engine::run_id& run);
   void let_go(const engine::run_id& run);
@@ -328,7 +326,7 @@ class run_loop final : public detail::local_worker {
 
   // Touched only on the loop's thread.
   absl::flat_hash_map<engine::run_id, std::unique_ptr<active>, std::hash<engine::run_id>> runs_;
-  std::list<active*> lru_;  // with frames; the least used first
+  std::list<active*> parked_;  // frames that nobody owns; the least used first
   std::vector<engine::run_id> dirty_;
   std::vector<engine::run_id> to_append_;
   std::vector<mail> letters_;                  // being read
@@ -336,7 +334,7 @@ class run_loop final : public detail::local_worker {
   spares<outbox> spare_outboxes_;
   spares<sent_append> spare_sent_;
   std::set<engine::run_id> finishing_;
-  std::vector<std::shared_ptr<live_attempt>> backlog_;
+  std::deque<std::shared_ptr<live_attempt>> backlog_;
   std::vector<std::shared_ptr<live_attempt>> running_;
   bool alone_ = false;       // an attempt that must be alone is running
   std::vector<lane> lanes_;  // the first is shared

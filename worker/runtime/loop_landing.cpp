@@ -139,6 +139,7 @@ void run_loop::landed(active& run, engine::append_result& how) {
   }
   if (how.parked && std::exchange(run.owned, false)) {
     --owned_;
+    run.parked_at = parked_.insert(parked_.end(), &run);
     journal_.leaves_here(run.row.chain);
   }
   if (sent.parks && !how.parked) {

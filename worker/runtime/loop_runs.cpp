@@ -63,11 +63,13 @@ void run_loop::deliver_all(detail::live_run& live, std::vector<engine::event>& e
 
 run_loop::active& run_loop::place_for(const engine::run_row& row) {
   auto& place = runs_[row.run];
-  if (!place) place = std::make_unique<active>();
+  if (!place)
+    place = std::make_unique<active>();
+  else if (!place->owned)
+    parked_.erase(place->parked_at);
   place->row = {row.row, row.run, row.chain, row.epoch, row.space, row.workflow};
   if (!std::exchange(place->owned, true)) ++owned_;
   journal_.has_here(row.chain);
-  touch(*place);
   // It may have been let go before: to give it back now would take it from whom it has just been given to.
   std::erase(let_go_, row.run);
   return *place;

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+// Many runs in one process: those that are here go on while others are still being taken, and what
+// rests costs nothing until its memory is wanted.
+#include "engine/ports/make_id.hpp"
+#include "engine/ports/simulated.hpp"
+#include "engine/store/memory/memory_store.hpp"
+#include "src/journal_impl.hpp"
+#include "worker/runtime/loop.hpp"
+#include "worker/testing/store_decorator.hpp"
+#include "worker/worker_impl.hpp"
+
+#include <fermata/fermata.hpp>
+
+#include <doctest/doctest.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+using namespace fermata;
+
+namespace {
+
+constexpr step<int(int)> twice{"twice"};
+constexpr fermata::signal<int> number{"number"};
+constexpr workflow<int(int)> hears{"hears"};
+constexpr workflow<int(int)> calls_and_hears{"calls_and_hears"};
+
+int entered = 0;  // how often the code began, for the first time or to be replayed
+
+task<int> run_hears(context& ctx, int n) {
+  ++entered;
+  int heard = co_await ctx.receive(number);
+  co_return n + heard;
+}
+
+task<int> run_calls_and_hears(context& ctx, int n) {
+  ++entered;
+  int doubled = co_await ctx.call(twice, n);
+  int heard = co_await ctx.receive(number);
+  co_return doubled + heard;
+}
+
+class counting_store final : public testing::store_decorator {
+ public:
+  using store_decorator::store_decorator;
+  absl::StatusOr<std::vector<engine::encoded_event>> read_events(
+      const engine::run_id& run, engine::position_t from, std::size_t at_most) const override {
+    ++reads;
+    return store_decorator::read_events(run, from, at_most);
+  }
+  mutable int reads = 0;
+};
+
+/// A worker's loop and its client, in memory. Steps begin when `do_steps` is called.
+class bench final : public runtime::loop_outside {
+ public:
+  explicit bench(runtime::loop_options how) {
+    entered = 0;
+    serves_.serve(hears, run_hears);
+    serves_.serve(calls_and_hears, run_calls_and_hears);
+    serves_.serve(twice, [](int n) { return 2 * n; });
+    engine::worker_row who;
+    who.id = engine::new_worker_id(*time_, *chance_);
+    const auto row = store->register_worker(who);
+    REQUIRE(row.ok());
+    auto host = std::make_shared<runtime::attempt_host>(
+        runtime::attempt_host::parts{.serves = serves_.inside().shared_serves(),
+                                     .store = journal_->shared_store(),
+                                     .time = time_,
+                                     .box = nullptr,
+                                     .wake = [] {},
+                                     .make_io = [] { return std::shared_ptr<void>(); }});
+    loop_ = std::make_unique<runtime::run_loop>(*journal_, std::move(host), row->row,
+                                                std::move(how), *this);
+  }
+
+  void work() {
+    for (int i = 0; i < 5; ++i) {
+      loop_->poke();
+      (void)loop_->turn();
+      journal_->writer().drain();
+    }
+  }
+  void do_steps() {
+    for (auto& step : std::exchange(steps_, {})) step();
+    work();
+  }
+
+  // loop_outside
+  void execute(std::vector<runtime::step_pool::task>&& tasks) override {
+    if (reads_before_first_step < 0) reads_before_first_step = store->reads;
+    for (auto& task : tasks) steps_.push_back(std::move(task));
+  }
+  void log(level, std::string_view) override {}
+  void run_line(const engine::log_line&) override {}
+  void leased(std::int64_t) noexcept override {}
+
+ private:
+  std::shared_ptr<engine::manual_clock> time_ = std::make_shared<engine::manual_clock>();
+  std::shared_ptr<engine::seeded_random> chance_ = std::make_shared<engine::seeded_random>(1);
+
+ public:
+  const std::shared_ptr<counting_store> store =
+      std::make_shared<counting_store>(std::make_shared<engine::memory_store>(
+          "memory:", engine::open_options{.time = time_, .chance = chance_}));
+  int reads_before_first_step = -1;
+
+ private:
+  std::shared_ptr<detail::journal_impl> journal_ =
+      std::make_shared<detail::journal_impl>(store, "default", time_, chance_);
+  worker serves_{journal(journal_)};
+  std::vector<runtime::step_pool::task> steps_;
+  std::unique_ptr<runtime::run_loop> loop_;
+
+ public:
+  client asks{journal(journal_)};
+};
+
+}  // namespace
+
+TEST_CASE(
+    "memory is taken from the run that rests longest, not from the one that was claimed first") {
+  runtime::loop_options how;
+  how.frames_max = 2;
+  bench b(how);
+
+  const run<int> claimed_first = b.asks.start(calls_and_hears, 1);
+  b.work();
+  const run<int> rests_longest = b.asks.start(hears, 2);
+  b.work();
+  b.do_steps();  // the first one rests, too
+  const run<int> another = b.asks.start(hears, 3);
+  b.work();
+  CHECK(entered == 3);
+
+  claimed_first.signal(number, 5);
+  b.work();
+  CHECK(claimed_first.result() == 7);
+  CHECK(entered == 3);
+  rests_longest.signal(number, 5);
+  b.work();
+  CHECK(rests_longest.result() == 7);
+  CHECK(entered == 4);
+}

@@ -100,7 +100,12 @@ void run_loop::take_claimed(engine::batch_result& from, std::int64_t sent) {
     find_lost_tasks();
     lost_runs_ = true;
   }
-  for (engine::claimed& c : from.claimed) adopt(std::move(c));
+  for (std::size_t i = 0; i < from.claimed.size(); ++i) {
+    adopt(std::move(from.claimed[i]));
+    if (i % at_a_time != at_a_time - 1 || options_.inline_commits) continue;
+    outside_.leased(sent);
+    advance_dirty();
+  }
   // Not before: while nothing is known to be owned here, the guard takes the lease for the one of before,
   // and back.
   if (!from.claimed.empty() || !from.tasks.empty()) outside_.leased(sent);

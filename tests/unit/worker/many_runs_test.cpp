@@ -120,6 +120,19 @@ class bench final : public runtime::loop_outside {
 
 }  // namespace
 
+TEST_CASE("the first of many claimed runs begin their steps before the last are read") {
+  runtime::loop_options how;
+  how.max_runs = how.concurrency = 500;
+  bench b(how);
+  (void)b.asks.start_many(calls_and_hears, std::vector(500, 1));
+
+  b.work();
+
+  CHECK(b.store->reads == 500);
+  CHECK(b.reads_before_first_step >= 1);
+  CHECK(b.reads_before_first_step <= 50);
+}
+
 TEST_CASE(
     "memory is taken from the run that rests longest, not from the one that was claimed first") {
   runtime::loop_options how;

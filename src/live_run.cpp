@@ -12,11 +12,21 @@
 
 namespace fermata::detail {
 
+namespace {
+std::array<char, 30> text_of(const engine::run_id& run) {
+  const std::string text = run.text();
+  std::array<char, 30> kept;
+  FERMATA_CHECK(text.size() == kept.size(), "the id {} has {} characters", text, text.size());
+  std::ranges::copy(text, kept.begin());
+  return kept;
+}
+}  // namespace
+
 live_run::live_run(engine::machine_options options, const workflow_function& function,
                    const engine::step_plan& defaults)
     : function_(function),
       defaults_(defaults),
-      id_(options.run.text()),
+      id_(text_of(options.run)),
       machine_(std::move(options)),
       context_(*this) {}
 
@@ -25,7 +35,7 @@ live_run::~live_run() {
   if (local_)
     for (const auto& [op, gate] : local_->gates) gate->close();
   for (auto branch = frames_.rbegin(); branch != frames_.rend(); ++branch)
-    if (branch->second.root) std::exchange(branch->second.root, nullptr)->self.destroy();
+    if (branch->root) std::exchange(branch->root, nullptr)->self.destroy();
 }
 
 // ---- driven by the worker ----
@@ -48,12 +58,35 @@ void live_run::go_live() {
 
 void live_run::settle() { run_code(); }
 
+namespace {
+engine::settled how_of(const std::exception_ptr& thrown) {
+  return is_cancelled(thrown) ? engine::settled::cancelled : engine::settled::failed;
+}
+}  // namespace
+
 void live_run::start_root() {
-  task<payload> root = function_(context_, to_sdk(machine_.take_input()));
-  promise_base& frame = root.promise();
-  root.release();
-  frames_[0].root = &frame;
-  detail::resume(frame);
+  const root_frame root = function_(context_, to_sdk(machine_.take_input()));
+  result_of_ = root.result_of;
+  detail::resume(*root.frame);
+  made_frames_of(0).root = root.frame;
+  if (root.frame->done) root_ended();
+}
+
+/// The code is over: the run's result is known.
+void live_run::root_ended() {
+  if (over()) return;
+  engine::settled how = engine::settled::value;
+  engine::payload result;
+  pb::failure why;
+  try {
+    result = to_engine(result_of_(*frames_of(0)->root));
+    check_value("the result", machine_.workflow(), result.bytes.size());
+  } catch (...) {
+    result = {};
+    how = how_of(std::current_exception());
+    if (how == engine::settled::failed) why = failure_of(std::current_exception());
+  }
+  machine_.root_ended(how, std::move(result), std::move(why));
 }
 
 void live_run::run_code() {
@@ -62,7 +95,10 @@ void live_run::run_code() {
     if (over() || ready_.empty()) break;
     promise_base* next = ready_.front();
     ready_.pop_front();
-    detail::resume(*next);
+    if (next->done)
+      root_ended();
+    else
+      detail::resume(*next);
   }
   machine_.stand();
 }
@@ -70,18 +106,17 @@ void live_run::run_code() {
 void live_run::wake_settled() {
   for (const slot op : machine_.take_settled()) {
     const bool cancelled_branch = machine_.look(op).inner && !settled(op);
-    for (std::size_t i = 0; i < waiting_.size();) {
-      waiting& w = waiting_[i];
-      const bool touched =
-          cancelled_branch ? std::any_of(w.on.begin(), w.on.end(),
-                                         [&](slot s) { return machine_.refuses(w.who->branch, s); })
-                           : std::find(w.on.begin(), w.on.end(), op) != w.on.end();
-      if (!touched) {
-        ++i;
+    for (auto w = waiting_.begin(); w != waiting_.end();) {
+      promise_base* const who = w->who;
+      if (!(cancelled_branch ? machine_.refuses(who->branch, w->on) : w->on == op)) {
+        ++w;
         continue;
       }
-      ready_.push_back(w.who);
-      waiting_.erase(waiting_.begin() + static_cast<std::ptrdiff_t>(i));
+      ready_.push_back(who);
+      auto last = w + 1;
+      while (last != waiting_.end() && last->who == who) ++last;
+      while (w != waiting_.begin() && (w - 1)->who == who) --w;
+      w = waiting_.erase(w, last);
     }
   }
 }
@@ -194,10 +229,21 @@ slot live_run::issue(request&& what) {
   return op;
 }
 
+const live_run::branch_frames* live_run::frames_of(slot branch) const {
+  const auto found = std::ranges::lower_bound(frames_, branch, {}, &branch_frames::branch);
+  return found == frames_.end() || found->branch != branch ? nullptr : &*found;
+}
+
+live_run::branch_frames& live_run::made_frames_of(slot branch) {
+  const auto found = std::ranges::lower_bound(frames_, branch, {}, &branch_frames::branch);
+  if (found != frames_.end() && found->branch == branch) return *found;
+  return *frames_.insert(found, branch_frames{.branch = branch});
+}
+
 slot live_run::spawn(promise_base& root, branch_kind kind, std::shared_ptr<void> keeps) {
   const slot op = machine_.open_branch(branch(), kind == branch_kind::shielded);
   root.branch = op;
-  branch_frames& frames = frames_[op];
+  branch_frames& frames = made_frames_of(op);
   frames.root = &root;
   if (keeps) frames.keeps.push_back(std::move(keeps));
   if (!over()) detail::resume(root);
@@ -211,11 +257,11 @@ result_view live_run::look(slot op) const {
   view.how = static_cast<settled_as>(is.how);
   view.bytes = is.value.bytes;
   if (is.inner) {
-    auto found = frames_.find(op);
-    view.frame = found == frames_.end() ? nullptr : found->second.root;
+    const branch_frames* found = frames_of(op);
+    view.frame = found == nullptr ? nullptr : found->root;
   } else if (is.why) {
-    auto& kept = failures_[op];
-    if (!kept) kept = std::make_unique<failure>(to_sdk(*is.why, id_));
+    auto& kept = failures_.made()[op];
+    if (!kept) kept = std::make_unique<failure>(to_sdk(*is.why, std::string(run_id())));
     view.why = kept.get();
   } else if (is.how == engine::settled::value && is.value.bytes.empty() && !is.value.present()) {
     view.bytes = "null";
@@ -231,53 +277,42 @@ void live_run::cancel(slot op, location) {
 }
 
 void live_run::keep(slot branch, std::shared_ptr<void> what) {
-  frames_[branch].keeps.push_back(std::move(what));
+  made_frames_of(branch).keeps.push_back(std::move(what));
 }
 
 void live_run::drop(slot op) noexcept {
   if (over()) return;
   std::vector<slot> inside;
-  for (auto& [branch, frames] : frames_)
-    for (slot b = branch; b != 0; b = machine_.look(b).branch)
-      if (b == op && frames.root && !frames.root->done) inside.push_back(branch);
+  for (const branch_frames& frames : frames_)
+    for (slot b = frames.branch; b != 0; b = machine_.look(b).branch)
+      if (b == op && frames.root && !frames.root->done) inside.push_back(frames.branch);
   if (local_)
     for (const auto& [body, gate] : local_->gates)
       for (slot b = machine_.look(body).branch; b != 0; b = machine_.look(b).branch)
         if (b == op) gate->close();
   for (auto branch = inside.rbegin(); branch != inside.rend(); ++branch)
-    std::exchange(frames_[*branch].root, nullptr)->self.destroy();
+    std::exchange(made_frames_of(*branch).root, nullptr)->self.destroy();
   machine_.drop(op);
 }
 
 void live_run::wait(std::span<const slot> ops, promise_base& who) {
-  waiting_.push_back({&who, {ops.begin(), ops.end()}});
+  for (const slot op : ops) waiting_.push_back({&who, op});
 }
 
 void live_run::ended(promise_base& who) noexcept {
   who.done = true;
   if (over()) return;
   if (who.parent) return wake(*who.parent);
-  auto mine = frames_.find(who.branch);
-  if (mine == frames_.end() || mine->second.root != &who) return;
+  const branch_frames* mine = frames_of(who.branch);
+  if (mine == nullptr || mine->root != &who) return;
+  if (who.branch == 0) return wake(who);  // those that are ready before it go on first
   engine::settled how = engine::settled::value;
   pb::failure why;
   if (who.error) {
-    how = is_cancelled(who.error) ? engine::settled::cancelled : engine::settled::failed;
+    how = how_of(who.error);
     why = failure_of(who.error);
   }
-  if (who.branch != 0) return machine_.branch_ended(who.branch, how, std::move(why));
-  engine::payload result;
-  if (how == engine::settled::value) {
-    result = to_engine(static_cast<promise<payload>&>(who).take());
-    try {
-      check_value("the result", machine_.workflow(), result.bytes.size());
-    } catch (const failure& too_large) {
-      how = engine::settled::failed;
-      why = to_engine(too_large);
-    }
-  }
-  if (how == engine::settled::cancelled) why = {};
-  machine_.root_ended(how, std::move(result), std::move(why));
+  machine_.branch_ended(who.branch, how, std::move(why));
 }
 
 void live_run::gone(promise_base& who) noexcept {
@@ -338,6 +373,11 @@ std::string shortened(std::string_view text, std::size_t most) {
 
 void live_run::status(std::string_view text) {
   status_ = shortened(text, engine::limits::status_max);
+}
+
+std::optional<std::string> live_run::take_status() {
+  if (!status_) return std::nullopt;
+  return std::move(*std::exchange(status_, {}));
 }
 
 void live_run::log(level how, std::string_view text, location where) {

@@ -9,8 +9,8 @@
 
 #include <absl/container/flat_hash_map.h>
 
+#include <array>
 #include <atomic>
-#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -68,7 +68,7 @@ class live_run final : public run_port {
   /// Bodies that refer to this run's frames run or are about to: it can't be evicted.
   bool pinned();
 
-  std::optional<std::string> take_status() { return std::exchange(status_, std::nullopt); }
+  std::optional<std::string> take_status();
   std::vector<line> take_lines() { return std::exchange(lines_, {}); }
 
   // run_port
@@ -95,14 +95,16 @@ class live_run final : public run_port {
   void log(level how, std::string_view text, location where) override;
   time_point now() const override;
   std::uint64_t random() override { return machine_.random(branch()); }
-  std::string_view run_id() const override { return id_; }
+  std::string_view run_id() const override { return {id_.data(), id_.size()}; }
 
  private:
+  /// Who waits for several has one for each, side by side.
   struct waiting {
     promise_base* who;
-    std::vector<slot> on;
+    slot on;
   };
   struct branch_frames {
+    slot branch;
     promise_base* root = nullptr;
     std::vector<std::shared_ptr<void>> keeps;
   };
@@ -113,7 +115,10 @@ class live_run final : public run_port {
   };
 
   slot branch() const noexcept { return current ? current->branch : 0; }
+  const branch_frames* frames_of(slot branch) const;
+  branch_frames& made_frames_of(slot branch);
   void start_root();
+  void root_ended();
   void run_code();
   void wake_settled();
   void check(const request& what);
@@ -122,18 +127,19 @@ class live_run final : public run_port {
   // Set once.
   const workflow_function& function_;
   const engine::step_plan& defaults_;
-  const std::string id_;
+  const std::array<char, 30> id_;                  // in place: bodies may ask for it, too
+  payload (*result_of_)(promise_base&) = nullptr;  // of the root
 
   // Touched only by the run's thread.
   engine::machine machine_;
   context context_;
-  std::map<slot, branch_frames> frames_;
+  std::vector<branch_frames> frames_;  // by branch
   std::vector<waiting> waiting_;
   engine::queue<promise_base*> ready_;
   engine::rare<local_work> local_;
   engine::rare<std::set<std::string, std::less<>>> tags_;  // names: of the start, and asked for
-  mutable absl::flat_hash_map<slot, std::unique_ptr<failure>> failures_;
-  std::optional<std::string> status_;
+  mutable engine::rare<absl::flat_hash_map<slot, std::unique_ptr<failure>>> failures_;
+  engine::rare<std::string> status_;
   std::vector<line> lines_;
   const std::string* asked_at_ = nullptr;
   std::atomic<const std::string*>* tell_ = nullptr;

@@ -5,6 +5,7 @@
 #include <fermata/detail/worker_port.hpp>
 #include <fermata/step_context.hpp>
 
+#include <exception>
 #include <functional>
 #include <memory>
 #include <string>
@@ -132,21 +133,37 @@ struct task_result<task<T>> {
   using type = T;
 };
 
+template <class R>
+[[noreturn]] R throw_again(std::exception_ptr why) {
+  std::rethrow_exception(std::move(why));
+}
+
+/// Code that throws before its coroutine begins fails as one that throws in it.
+template <class R>
+task<R> throwing(context&, std::exception_ptr why) {
+  co_return throw_again<R>(why);
+}
+
 template <class R, class In, class F>
-task<payload> drive(context& ctx, std::shared_ptr<F> body, payload bytes) {
-  auto begin = [&] {
+task<R> call_workflow(context& ctx, F& body, const payload& input) {
+  try {
     if constexpr (std::is_same_v<In, nothing>)
-      return (*body)(ctx);
+      return body(ctx);
     else
-      return (*body)(ctx, decode_or_block<In>(ctx.port(), 0, bytes.bytes));
-  };
-  task<R> flow = begin();
+      return body(ctx, decode_or_block<In>(ctx.port(), 0, input.bytes));
+  } catch (...) {
+    return throwing<R>(ctx, std::current_exception());
+  }
+}
+
+template <class R>
+payload result_of(promise_base& ended) {
+  auto& frame = static_cast<promise<R>&>(ended);
   if constexpr (std::is_void_v<R>) {
-    co_await std::move(flow);
-    co_return no_value();
+    frame.take();
+    return no_value();
   } else {
-    R result = co_await std::move(flow);
-    co_return encode(result);
+    return encode(frame.take());
   }
 }
 
@@ -168,8 +185,11 @@ workflow_function erase_workflow(F body) {
     static_assert(std::is_same_v<result, R>,
                   "this function must return fermata::task of the workflow's result type");
     if constexpr (std::is_same_v<result, R>)
-      return [kept = std::make_shared<F>(std::move(body))](context& ctx, payload bytes) {
-        return drive<R, In, F>(ctx, kept, std::move(bytes));
+      return [kept = std::make_shared<F>(std::move(body))](context& ctx, const payload& input) {
+        task<R> flow = call_workflow<R, In>(ctx, *kept, input);
+        promise_base& frame = flow.promise();
+        flow.release();
+        return root_frame{&frame, result_of<R>};
       };
   }
   return {};

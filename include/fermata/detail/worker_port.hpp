@@ -54,8 +54,14 @@ struct step_entry {
   step_body body;
 };
 
-/// The root of a run's frames. The input's decoding is part of it (see run_port::undecodable).
-using workflow_function = std::function<task<payload>(context&, payload)>;
+/// The root of a run's frames, not begun: the user's own coroutine, whoever holds it destroys it.
+struct root_frame {
+  promise_base* frame;
+  payload (*result_of)(promise_base& ended);  // throws what the code threw
+};
+
+/// Makes the root of a run's frames. The input's decoding is part of it (see run_port::undecodable).
+using workflow_function = std::function<root_frame(context&, const payload& input)>;
 
 struct workflow_entry {
   std::string name;

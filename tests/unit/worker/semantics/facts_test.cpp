@@ -106,6 +106,39 @@ TEST_CASE("a run shows its status, and the newest of what it published") {
   });
 }
 
+TEST_CASE("a branch that fails at the root's last event isn't given up: nobody has looked at it") {
+  every_way([](kit& t) {
+    t.worker.serve(flow, [](fermata::context& ctx, int) -> fermata::task<std::string> {
+      fermata::future<void> first = ctx.sleep(1h);
+      fermata::future<void> both = ctx.sleep(2h);
+      auto branch = [first, both](fermata::context&) -> fermata::task<void> {
+        co_await first;
+        co_await both;  // after the root does
+        throw fermata::failure("last words", {.type = "late", .retryable = false});
+      };
+      (void)ctx.spawn(branch);
+      co_await both;
+      co_return "done";
+    });
+
+    auto run = t.client.start(flow, 1);
+
+    CHECK_THROWS_WITH_AS(run.result(), doctest::Contains("last words"), fermata::failure);
+  });
+}
+
+TEST_CASE("code that throws before its coroutine begins fails as one that throws in it") {
+  every_way([](kit& t) {
+    t.worker.serve(flow, [](fermata::context&, int) -> fermata::task<std::string> {
+      throw fermata::failure("not even begun", {.type = "early", .retryable = false});
+    });
+
+    auto run = t.client.start(flow, 1);
+
+    CHECK_THROWS_WITH_AS(run.result(), doctest::Contains("not even begun"), fermata::failure);
+  });
+}
+
 TEST_CASE("a run has at most 32 tags, those of its start included") {
   constexpr fermata::workflow<std::string(int)> many{"many"};
   every_way([&](kit& t) {

@@ -71,7 +71,7 @@ std::string examples(const std::string& program, bool takes_modules) {
 struct raw_flags {
   std::string build, drain_grace;
   std::vector<std::string> queues;
-  std::string format = "text", least = "info";
+  std::string record_input, format = "text", least = "info";
   bool no_create = false, version = false;
 };
 
@@ -103,6 +103,10 @@ void add_flags(CLI::App& app, raw_flags& raw, worker_options& options, worker_li
       ->type_name("TEXT");
   app.add_flag("--own-build-only", options.own_build_only,
                "Take only runs that its own build began");
+  app.add_option("--record-input", raw.record_input,
+                 "What a step that has ended keeps of its input: full (up to 1 KB) or hash")
+      ->check(CLI::IsMember({"full", "hash"}))
+      ->default_str(options.record_input == record_input::hash ? "hash" : "full");
   app.add_option("--drain-grace", raw.drain_grace, "For attempts in flight when it stops")
       ->check(is_duration())
       ->default_str(format_duration(options.drain_grace));
@@ -119,6 +123,8 @@ void apply(const raw_flags& raw, worker_options& options, worker_line& line) {
   if (!raw.queues.empty()) options.queues.clear();
   for (const std::string& queue : raw.queues) options.queues.push_back(read_queue(queue));
   if (!raw.build.empty()) options.build = raw.build;
+  if (!raw.record_input.empty())
+    options.record_input = raw.record_input == "hash" ? record_input::hash : record_input::full;
   if (const auto grace = parse_duration(raw.drain_grace)) options.drain_grace = *grace;
   line.create = !raw.no_create;
   line.format = raw.format == "json" ? log_format::json : log_format::text;

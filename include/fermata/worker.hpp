@@ -26,6 +26,10 @@ struct served_queue {
   friend bool operator==(const served_queue&, const served_queue&) = default;
 };
 
+/// What a step that has ended keeps of its input, beside the hash that replay compares: all of it up to 1 KB,
+/// which people look at, or nothing more. What undoes a step keeps its input whatever this says.
+enum class record_input { full, hash };
+
 /// How a worker works; written in braces. `fermata::main` lets the command line change it.
 struct worker_options {
   int concurrency = 64;  ///< steps at once, those of queues with a number apart
@@ -35,7 +39,8 @@ struct worker_options {
   std::string ns = "default";  ///< its namespace: it sees no other
   /// Stamped on the runs it begins; empty: $FERMATA_BUILD, else the GNU build id of the binary.
   std::optional<std::string> build = {};
-  bool own_build_only = false;                      ///< takes only runs that its own build began
+  bool own_build_only = false;  ///< takes only runs that its own build began
+  fermata::record_input record_input = fermata::record_input::full;  ///< of its runs' steps
   step_options steps = {};                          ///< where neither call nor step says anything
   duration drain_grace = std::chrono::seconds(10);  ///< for attempts in flight when it stops
 };

@@ -24,6 +24,7 @@ struct loop_options {
   std::vector<std::string> queues = {"default"};
   std::string build;
   engine::step_plan defaults;
+  std::size_t record_input_max = engine::limits::recorded_input_max;
   std::size_t frames_max = engine::limits::live_frames;
   bool own_build_only = false;
   bool evict_always = false;    // the testing kit: frames leave memory after every append

@@ -178,6 +178,7 @@ bool run_loop::make_live(active& run) {
   options.run = run.row.run;
   options.chain = run.row.chain;
   options.space = run.row.space;
+  options.record_input_max = options_.record_input_max;
   run.unserved = 0;
   run.live =
       std::make_unique<detail::live_run>(std::move(options), entry->function, options_.defaults);

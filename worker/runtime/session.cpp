@@ -100,6 +100,7 @@ void session::enter_store(const worker_options& options) {
   how.build = build_;
   how.own_build_only = options.own_build_only;
   how.defaults = detail::plan_of(options.steps);
+  if (options.record_input == record_input::hash) how.record_input_max = 0;
   loop_ = std::make_unique<run_loop>(journal_, host_, me_.row, std::move(how), *this);
 }
 

@@ -71,6 +71,8 @@ TEST_CASE("every flag reaches its option") {
                               "--build",
                               "b7",
                               "--own-build-only",
+                              "--record-input",
+                              "hash",
                               "--drain-grace",
                               "1min",
                               "--log-format",
@@ -87,6 +89,7 @@ TEST_CASE("every flag reaches its option") {
   CHECK(out.options.ns == "shop");
   CHECK(out.options.build == "b7");
   CHECK(out.options.own_build_only);
+  CHECK(out.options.record_input == record_input::hash);
   CHECK(out.options.drain_grace == 60s);
   CHECK(out.line.format == log_format::json);
   CHECK(out.line.least == level::debug);

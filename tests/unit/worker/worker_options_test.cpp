@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "engine/event/encode.hpp"
 #include "engine/ports/real.hpp"
 #include "src/journal_impl.hpp"
 #include "worker/testing/store_decorator.hpp"
@@ -23,6 +24,29 @@ constexpr fermata::workflow<int(int)> flow{"flow"};
 
 fermata::task<int> call_twice(fermata::context& ctx, int n) {
   co_return co_await ctx.call(twice, n);
+}
+
+constexpr fermata::signal<int> go_on{"go_on"};
+
+/// Asks for a step, and for nothing more until it is told to.
+fermata::task<int> wait_then_add(fermata::context& ctx, int n) {
+  int first = co_await ctx.call(twice, n);
+  int second = co_await ctx.receive(go_on);
+  co_return first + second;
+}
+fermata::task<int> ask_otherwise(fermata::context& ctx, int n) {
+  int first = co_await ctx.call(twice, n + 1);
+  int second = co_await ctx.receive(go_on);
+  co_return first + second;
+}
+
+std::vector<engine::event> history_of(const fermata::journal& journal, const std::string& run) {
+  const engine::run_id id = *engine::run_id::parse(run);
+  const auto stored = fermata::detail::inside(journal).store().read_events(id, 1, 100);
+  std::vector<engine::event> found;
+  if (!stored.ok()) return found;
+  for (const engine::encoded_event& one : *stored) found.push_back(*engine::decode(id, one));
+  return found;
 }
 
 /// Notes the largest commit of a worker; none begins before `opened`.
@@ -109,4 +133,49 @@ TEST_CASE("what a worker says of its steps holds where neither call nor step say
   REQUIRE(events.ok());
   CHECK(std::ranges::any_of(
       *events, [](const auto& one) { return one.kind == engine::event_kind::attempt_started; }));
+}
+
+TEST_CASE(
+    "a worker that records inputs as hashes keeps nothing more of a step's, and replay compares "
+    "them") {
+  fermata::journal journal = fermata::open("memory:");
+  fermata::client client{journal};
+  const auto serve_until = [&](auto&& flow_now, auto&& done) {
+    fermata::worker worker{journal, {.record_input = fermata::record_input::hash}};
+    worker.serve(twice, [](int n) { return 2 * n; });
+    worker.serve(flow, flow_now);
+    std::jthread works([&] { worker.run(); });
+    done();
+    worker.stop();
+  };
+  auto started = client.start(flow, 21);
+  auto asked_otherwise = client.start(flow, 4);
+  const auto has_called = [&](const auto& run) {
+    const auto events = history_of(journal, run.id());
+    return std::ranges::any_of(
+        events, [](const auto& one) { return one.kind == engine::event_kind::step_completed; });
+  };
+  serve_until(wait_then_add, [&] {
+    while (!has_called(started) || !has_called(asked_otherwise)) std::this_thread::yield();
+  });
+
+  for (const engine::event& one : history_of(journal, started.id())) {
+    if (one.kind != engine::event_kind::step_completed) continue;
+    CHECK(!one.input.present());
+    CHECK(one.details.step().input_left_out());
+    CHECK(one.details.step().input_hash() != 0);
+    CHECK(one.value.bytes == "42");
+  }
+  // Other workers, who have no frame of it: the same code, and one that asks for another input.
+  started.signal(go_on, 1);
+  serve_until(wait_then_add, [&] { CHECK(started.result(30s) == 43); });
+  asked_otherwise.signal(go_on, 1);
+  const engine::run_id blocked = *engine::run_id::parse(asked_otherwise.id());
+  serve_until(ask_otherwise, [&] {
+    while (true) {
+      const auto row = fermata::detail::inside(journal).store().find_run(blocked);
+      if (row.ok() && row->attention == engine::attention::blocked) break;
+      std::this_thread::yield();
+    }
+  });
 }

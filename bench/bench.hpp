@@ -28,8 +28,9 @@ struct settings {
   std::vector<int> slots = {1, 16, 64, 256};           // W5: runs at once of a worker
   std::vector<int> processes = {1, 2, 4};              // W5: workers
   std::vector<int> events = {1'000, 10'000, 100'000};  // W8: of a run's history
-  bool old_snapshot = false;  // W5: again while a transaction is open that began before
-  std::string folder;         // where journals and probes lie, one below the other
+  bool record_hashes = false;  // W11: of a step's input nothing but its hash
+  bool old_snapshot = false;   // W5: again while a transaction is open that began before
+  std::string folder;          // where journals and probes lie, one below the other
 };
 
 // One question each; README.md says what they measure.

@@ -53,6 +53,7 @@ int say_usage() {
       "       W12: [--idle "
       "SECONDS]\n"
       "       W5: [--slots N,N…] [--processes N,N…] [--old-snapshot]  W5, W11: [--finished N,N…]\n"
+      "       W11: [--record-input full|hash]\n"
       "Postgres lies at ADDRESS (postgres://…) or $FERMATA_TEST_POSTGRES; see "
       "scripts/with_postgres.sh.\n",
       stderr);
@@ -107,6 +108,8 @@ bool set(settings& how, const std::string& name, const std::string& value) {
     how.slots = numbers(value);
   else if (name == "--processes")
     how.processes = numbers(value);
+  else if (name == "--record-input")
+    how.record_hashes = value == "hash";
   else if (name == "--folder")
     how.folder = value;
   else

@@ -23,7 +23,7 @@ constexpr int in_flight_usual = 256;
 class place {
  public:
   place(const settings& how, std::string_view name)
-      : how_(how), on_(make_ground(how, name)), here_(*on_, options()) {
+      : how_(how), on_(make_ground(how, name)), here_(*on_, options(how)) {
     here_.run();
     empty_bytes_ = on_->stored_bytes();
   }
@@ -77,9 +77,10 @@ class place {
   ground& on() { return *on_; }
 
  private:
-  static worker_options options() {
+  static worker_options options(const settings& how) {
     worker_options found;
     found.max_runs = batch * batches_at_once;
+    if (how.record_hashes) found.record_input = record_input::hash;
     return found;
   }
 

@@ -51,6 +51,7 @@ COMMANDS = [
     Command("W9", "--runs 100000", once=True),
     Command("W10", once=True, stores=("sqlite",)),
     Command("W11", "--seconds 3 --finished 1000,100000,1000000", once=True),
+    Command("W11", "--seconds 1 --repeat 1 --finished 30000 --record-input hash", once=True),
     Command("W12", "--idle 60", once=True),
 ]
 
@@ -128,6 +129,8 @@ FIGURES = [
            goals=both("list_p99_ms", "<=", 5, "≤ 5 ms")),
     Figure("W11", "a finished ten-step run, on disk", "bytes_per_run", "bytes", (("finished", 1_000_000),),
            goals=both("bytes_per_run", "<=", 4_096, "≤ 4 KB")),
+    Figure("W11", "the same, inputs of steps as hashes", "bytes_per_run", "bytes", (("finished", 30_000),),
+           goals=both("bytes_per_run", "<=", 2_560, "≤ 2.5 KB")),
     Figure("W12", "minimal worker, stripped", "stripped_mb", "MB", goals=both("stripped_mb", "<=", 8, "≤ 8 MB")),
     Figure("W12", "start to first finished run", "first_run_p50_ms", "ms", (), "probe_exec_p50_ms", "",
            both("first_run_p50_ms", "<=", 20, "≤ 20 ms")),

@@ -154,7 +154,6 @@ class machine {
   run_state state() const noexcept;
   epoch_t epoch() const noexcept { return epoch_; }
   std::string key_of(const operation& op) const;
-  const run_id& id() const noexcept { return options_.run; }
   const run_id& origin() const noexcept { return origin_; }
 
  private:

@@ -38,8 +38,7 @@ class event_rows {
 #define FERMATA_INSERT_EVENTS                                                                     \
   "INSERT INTO fermata.events(run, position, at, epoch, crc, key_id, name, place, content_type, " \
   "input_content_type, kind, flags, codec, operation, value, input, salt, digest, details, "      \
-  "chain, "                                                                                       \
-  "xid) "                                                                                         \
+  "chain, xid) "                                                                                  \
   "SELECT a.run, a.position, a.at, a.epoch, a.crc, a.key_id, a.name, a.place, a.content_type, "   \
   "a.input_content_type, a.kind, a.flags, a.codec, a.operation, a.value, a.input, a.salt, "       \
   "a.digest, a.details, a.chain, (SELECT pg_current_xact_id()::text::int8) "                      \

@@ -206,6 +206,30 @@ TEST_CASE("a parked run with a due timer is claimed, in order of due times") {
   CHECK(due.claimed[0].run.epoch > early.epoch);
 }
 
+TEST_CASE("runs with several due timers each are all claimed, by claim after claim") {
+  scene scene;
+  const worker_row me = scene.join();
+  for (int i = 0; i < 6; ++i) {
+    writer run(scene, scene.begin(me));
+    std::vector<event> timers;
+    for (int timer = 1; timer <= 5; ++timer)
+      timers.push_back(timer_set(std::to_string(timer), scene.now() + second));
+    append parking = run.next(std::move(timers));
+    parking.then = then::park;
+    CHECK(run.result(parking).parked);
+  }
+
+  scene.pass(2 * second);
+  std::size_t claimed = 0;
+  for (bool more = true; more;) {
+    const batch_result some = scene.claim(me, scene.wants(3));
+    CHECK(some.claimed.size() <= 3);
+    claimed += some.claimed.size();
+    more = some.more_ready;
+  }
+  CHECK(claimed == 6);
+}
+
 TEST_CASE("timers of one run that are due together come together, in (due, operation) order") {
   scene scene;
   const worker_row me = scene.join();

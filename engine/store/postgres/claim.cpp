@@ -17,7 +17,8 @@ namespace fermata::engine::postgres {
 
 namespace {
 
-/// Due timers that an owner has been handed lie before those it hasn't.
+/// Due timers that an owner has been handed lie before those it hasn't. Behind so many of them none is
+/// seen until some have fired.
 constexpr std::size_t timers_looked_at_most = 4'096;
 
 /// One claim at work: candidates in order, then each is taken.
@@ -96,17 +97,23 @@ class claimer {
     params given = filter(timers_looked_at_most);
     given.add(from_.timers);
     ask(own_timers_sql, std::move(given), [this](rows& row) {
-      while (row.next()) choose_timer(row);
+      std::size_t seen = 0;
+      const std::size_t before = chosen_.size();
+      for (; row.next(); ++seen) choose_timer(row);
+      if (seen == timers_looked_at_most && chosen_.size() > before) result_.more_ready = true;
     });
   }
 
   void ask_for_timers() {
     column queues(type::int8);
     for (const auto& [id, name] : queue_names_) queues.add(id);
-    params given = filter(2 * (new_wanted_ + 1));  // one run may have several
+    const std::size_t at_most = 2 * (new_wanted_ + 1);  // one run may have several
+    params given = filter(at_most);
     given.add(from_.timers).add(queues);
-    ask(timers_sql, std::move(given), [this](rows& row) {
-      while (row.next()) choose_new(row.id<run_id>(0));
+    ask(timers_sql, std::move(given), [this, at_most](rows& row) {
+      std::size_t seen = 0;
+      for (; row.next(); ++seen) choose_new(row.id<run_id>(0));
+      if (seen == at_most) result_.more_ready = true;
     });
   }
 

@@ -124,6 +124,7 @@ class claimer {
   /// Own runs first, then those of nobody: one walk, since both lie among each other.
   void from_timers() {
     std::vector<candidate> unowned;
+    std::unordered_set<std::int64_t> found;  // one run may have several
     static const std::string sql =
         "SELECT " + candidate_columns +
         ", r.epoch, t.operation, t.due FROM timers t CROSS JOIN runs r ON r.id = t.run "
@@ -136,7 +137,8 @@ class claimer {
       if (++looked > timers_looked_at_most && unowned.size() > wanted) break;
       if (!may_take(rows)) continue;
       if (rows.integer(2) == 0) {
-        if (unowned.size() <= wanted) unowned.push_back(read_candidate(rows));
+        if (unowned.size() <= wanted && found.insert(rows.integer(0)).second)
+          unowned.push_back(read_candidate(rows));
         continue;
       }
       const bool handed =

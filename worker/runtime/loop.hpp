@@ -355,6 +355,8 @@ class run_loop final : public detail::local_worker {
   std::vector<engine::run_id> let_go_;  // to be given back to the store
   std::int64_t give_back_at_ = 0;
   bool more_ready_ = false;
+  bool own_left_ = false;  // the last claim may not have brought all of its own runs
+  std::size_t claim_at_most_ = 0;
   bool children_to_close_ = false;
   std::uint32_t lineage_ = 0;  // of the journal, as far as the runs here were compared with it
   std::int64_t check_at_ = INT64_MAX;  // steady: the first deadline of an attempt, or grace time

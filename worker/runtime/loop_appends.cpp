@@ -16,8 +16,9 @@ namespace {
 constexpr std::size_t inline_appends = 8;  // below it, a hop to the writer's thread costs more
 constexpr int own_looks = 16;
 /// After a crash there may be any number: the first of them go on before the last are claimed, and other
-/// commits needn't wait for all of them.
+/// commits needn't wait for all of them. So whoever has few takes few at first.
 constexpr int claimed_at_once = 8'000;
+constexpr int claimed_at_first = 256;
 }  // namespace
 
 /// Takes from the machine what is to be written.
@@ -325,17 +326,20 @@ void run_loop::keep_writer_busy() {
 std::optional<engine::claim_request> run_loop::claim_request_now() {
   if (!may_begin() || (serves_.workflows().empty() && serves_.steps().empty())) return std::nullopt;
   const std::int64_t steady = journal_.time().steady_now_us();
-  const int room = options_.max_runs - static_cast<int>(owned_.load()) - reserved_.load();
-  const bool due = steady >= next_look_ || (more_ready_ && room > 0);
+  const auto owned = static_cast<int>(owned_.load());
+  const int room = options_.max_runs - owned - reserved_.load();
+  const bool due = steady >= next_look_ || (more_ready_ && (room > 0 || own_left_));
   if (!poked_.exchange(false) && !due) return std::nullopt;
   looked_for_ = store_.wake_count();
   // Whether what it executes is still wanted is asked as often as its lease is renewed.
   next_look_ =
       steady + 1000 * (tasks_.empty() ? engine::limits::idle_poll_ms : engine::limits::renew_ms);
   engine::claim_request want;
-  // Runs that it has and that got messages, too. Where there are more, the next claim follows at once.
-  want.at_most = std::clamp(room, own_looks, claimed_at_once);
-  want.new_at_most = std::clamp(room, 0, want.at_most);
+  // Runs that it has and that got messages, too.
+  want.at_most = std::clamp(std::max(room, owned), own_looks, claimed_at_once);
+  claim_at_most_ = static_cast<std::size_t>(want.at_most);
+  const int soon = std::max(claimed_at_first, 4 * owned);
+  want.new_at_most = std::clamp(room, 0, std::min(soon, want.at_most));
   want.space = journal_.ns();
   want.queues = options_.queues;
   want.workflows = serves_.workflow_names();

@@ -2,13 +2,11 @@
 // Frames of parked runs are a cache with a bound: the least used leave memory first. And what becomes
 // of attempts that the loop couldn't begin.
 #include "engine/operate/operate.hpp"
-#include "engine/ports/make_id.hpp"
 #include "engine/ports/simulated.hpp"
 #include "engine/store/memory/memory_store.hpp"
-#include "src/journal_impl.hpp"
+#include "tests/unit/worker/bare_host.hpp"
 #include "worker/runtime/loop.hpp"
 #include "worker/testing/store_decorator.hpp"
-#include "worker/worker_impl.hpp"
 
 #include <fermata/fermata.hpp>
 
@@ -175,21 +173,12 @@ class bench final : public runtime::loop_outside {
       return n;
     });
     worker_.serve(try_again, with_luck);
-    engine::worker_row who;
-    who.id = engine::new_worker_id(*time_, *chance_);
-    const auto row = journal_->store().register_worker(who);
-    REQUIRE(row.ok());
-    host = std::make_shared<runtime::attempt_host>(
-        runtime::attempt_host::parts{.serves = worker_.inside().shared_serves(),
-                                     .store = journal_->shared_store(),
-                                     .time = time_,
-                                     .box = nullptr,
-                                     .wake = [] {},
-                                     .make_io = [] { return std::shared_ptr<void>(); }});
+    host = bare::host(worker_, *journal_);
     runtime::loop_options how;
     how.frames_max = frames_max;
     how.inline_commits = inline_commits;
-    loop_ = std::make_unique<runtime::run_loop>(*journal_, host, row->row, std::move(how), *this);
+    loop_ = std::make_unique<runtime::run_loop>(*journal_, host, bare::registered(*journal_),
+                                                std::move(how), *this);
   }
   void work() {
     for (int i = 0; i < 5; ++i) {

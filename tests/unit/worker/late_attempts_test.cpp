@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Attempts that begin late, or would: because the answer to their claim took long, or their thread did.
-#include "engine/ports/make_id.hpp"
 #include "engine/ports/simulated.hpp"
 #include "engine/store/memory/memory_store.hpp"
-#include "src/journal_impl.hpp"
+#include "tests/unit/worker/bare_host.hpp"
 #include "worker/runtime/loop.hpp"
 #include "worker/testing/store_decorator.hpp"
-#include "worker/worker_impl.hpp"
 
 #include <fermata/fermata.hpp>
 
@@ -99,21 +97,11 @@ class bench final : public runtime::loop_outside {
     worker_.serve(calls_far, call_far);
     worker_.serve(calls_near, call_near);
     worker_.serve(listens, listen);
-    engine::worker_row who;
-    who.id = engine::new_worker_id(*time_, *chance_);
-    const auto row = store->register_worker(who);
-    REQUIRE(row.ok());
-    auto host = std::make_shared<runtime::attempt_host>(
-        runtime::attempt_host::parts{.serves = worker_.inside().shared_serves(),
-                                     .store = store,
-                                     .time = time_,
-                                     .box = nullptr,
-                                     .wake = [] {},
-                                     .make_io = [] { return std::shared_ptr<void>(); }});
     runtime::loop_options how;
     how.queues = {"default", "far"};
     how.inline_commits = true;
-    loop_ = std::make_unique<runtime::run_loop>(*journal_, host, row->row, std::move(how), *this);
+    loop_ = std::make_unique<runtime::run_loop>(*journal_, bare::host(worker_, *journal_),
+                                                bare::registered(*journal_), std::move(how), *this);
   }
 
   /// Until the next thing is due.

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Many runs in one process: those that are here go on while others are still being taken, and what
 // rests costs nothing until its memory is wanted.
-#include "engine/ports/make_id.hpp"
 #include "engine/ports/simulated.hpp"
 #include "engine/store/memory/memory_store.hpp"
-#include "src/journal_impl.hpp"
+#include "tests/unit/worker/bare_host.hpp"
 #include "worker/runtime/loop.hpp"
 #include "worker/testing/store_decorator.hpp"
-#include "worker/worker_impl.hpp"
 
 #include <fermata/fermata.hpp>
 
@@ -26,7 +24,9 @@ constexpr step<int(int)> twice{"twice"};
 constexpr fermata::signal<int> number{"number"};
 constexpr workflow<int(int)> hears{"hears"};
 constexpr workflow<int(int)> calls_and_hears{"calls_and_hears"};
+constexpr workflow<int(int)> hears_meanwhile{"hears_meanwhile"};
 
+int heard_by_all = 0;
 int entered = 0;  // how often the code began, for the first time or to be replayed
 
 task<int> run_hears(context& ctx, int n) {
@@ -40,6 +40,12 @@ task<int> run_calls_and_hears(context& ctx, int n) {
   int doubled = co_await ctx.call(twice, n);
   int heard = co_await ctx.receive(number);
   co_return doubled + heard;
+}
+
+task<int> run_hears_meanwhile(context& ctx, int n) {
+  future<int> doubled = ctx.call(twice, n);
+  heard_by_all += co_await ctx.receive(number);
+  co_return co_await doubled;
 }
 
 class counting_store final : public testing::store_decorator {
@@ -57,28 +63,26 @@ class counting_store final : public testing::store_decorator {
 class bench final : public runtime::loop_outside {
  public:
   explicit bench(runtime::loop_options how) {
-    entered = 0;
+    entered = heard_by_all = 0;
     serves_.serve(hears, run_hears);
     serves_.serve(calls_and_hears, run_calls_and_hears);
+    serves_.serve(hears_meanwhile, run_hears_meanwhile);
     serves_.serve(twice, [](int n) { return 2 * n; });
-    engine::worker_row who;
-    who.id = engine::new_worker_id(*time_, *chance_);
-    const auto row = store->register_worker(who);
-    REQUIRE(row.ok());
-    auto host = std::make_shared<runtime::attempt_host>(
-        runtime::attempt_host::parts{.serves = serves_.inside().shared_serves(),
-                                     .store = journal_->shared_store(),
-                                     .time = time_,
-                                     .box = nullptr,
-                                     .wake = [] {},
-                                     .make_io = [] { return std::shared_ptr<void>(); }});
-    loop_ = std::make_unique<runtime::run_loop>(*journal_, std::move(host), row->row,
-                                                std::move(how), *this);
+    loop_ = std::make_unique<runtime::run_loop>(*journal_, bare::host(serves_, *journal_),
+                                                bare::registered(*journal_), std::move(how), *this);
   }
 
   void work() {
     for (int i = 0; i < 5; ++i) {
       loop_->poke();
+      (void)loop_->turn();
+      journal_->writer().drain();
+    }
+  }
+  void poke() { loop_->poke(); }
+  /// As if no further commit of others were seen.
+  void work_unpoked() {
+    for (int i = 0; i < 100; ++i) {
       (void)loop_->turn();
       journal_->writer().drain();
     }
@@ -116,6 +120,8 @@ class bench final : public runtime::loop_outside {
 
  public:
   client asks{journal(journal_)};
+  client elsewhere{
+      journal(std::make_shared<detail::journal_impl>(store, "default", time_, chance_))};
 };
 
 }  // namespace
@@ -156,4 +162,23 @@ TEST_CASE(
   b.work();
   CHECK(rests_longest.result() == 7);
   CHECK(entered == 4);
+}
+
+TEST_CASE("messages to all runs of a full worker are heard at once, whoever waits for a place") {
+  for (const std::size_t many : {100U, 9'000U}) {  // more than one claim takes
+    runtime::loop_options how;
+    how.max_runs = how.concurrency = static_cast<int>(many);
+    bench b(how);
+    const auto runs = b.elsewhere.start_many(hears_meanwhile, std::vector<int>(many, 1));
+    b.work();
+    (void)b.elsewhere.start_many(hears, std::vector<int>(many, 1));
+    b.work();
+    for (const run<int>& one : runs) one.signal(number, 1);
+    CHECK(heard_by_all == 0);
+
+    b.poke();
+    b.work_unpoked();
+
+    CHECK(heard_by_all == static_cast<int>(many));
+  }
 }

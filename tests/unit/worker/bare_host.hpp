@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "engine/ports/make_id.hpp"
+#include "src/journal_impl.hpp"
+#include "worker/runtime/attempt_host.hpp"
+#include "worker/worker_impl.hpp"
+
+#include <fermata/fermata.hpp>
+
+#include <doctest/doctest.h>
+
+#include <memory>
+
+/// What a loop needs that a test turns by hand: no threads, no black box, nobody is woken.
+namespace fermata::bare {
+
+inline std::int64_t registered(detail::journal_impl& with) {
+  engine::worker_row who;
+  who.id = engine::new_worker_id(with.time(), with.chance());
+  const auto row = with.store().register_worker(who);
+  REQUIRE(row.ok());
+  return row->row;
+}
+
+inline std::shared_ptr<runtime::attempt_host> host(worker& serves, detail::journal_impl& with) {
+  return std::make_shared<runtime::attempt_host>(
+      runtime::attempt_host::parts{.serves = serves.inside().shared_serves(),
+                                   .store = with.shared_store(),
+                                   .time = with.shared_time(),
+                                   .box = nullptr,
+                                   .wake = [] {},
+                                   .make_io = [] { return std::shared_ptr<void>(); }});
+}
+
+}  // namespace fermata::bare

@@ -4,7 +4,7 @@
 bare writes reached in the same minute, and beside its goal.
 
     cmake --preset release && cmake --build --preset release --target fermata_bench fermata_minimal_worker
-    bench/goals.py                        # about 45 minutes; leave the machine alone meanwhile
+    bench/goals.py                        # more than an hour; leave the machine alone meanwhile
     bench/goals.py --rounds 1 --only W1,W2 --page /tmp/page.md
     bench/goals.py --from build/goals.jsonl    # only the page, from what was measured before
 """
@@ -42,7 +42,7 @@ COMMANDS = [
     Command("W2-across", "--seconds 3 --in-flight 256"),
     Command("W3", "--seconds 4"),
     Command("W4", "--seconds 4 --runs 1000000"),
-    Command("W5", "--seconds 4 --runs 200000 --slots 1,16,64,256 --processes 1,2,4", once=True),
+    Command("W5", "--seconds 2 --repeat 2 --runs 200000 --slots 16,64,256 --processes 1,2,4", once=True),
     Command("W6", "--runs 1000000 --rate 100000", once=True),
     Command("W6", "--runs 100000 --rate 10000"),
     Command("W7", "--seconds 2"),
@@ -142,7 +142,7 @@ FIGURES = [
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="medians are of N rounds; 5")
+    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="medians are of N rounds; 3")
     parser.add_argument("--only", default="", metavar="W1,...", help="these workloads; all")
     parser.add_argument("--bin", type=Path, default=ROOT / "build/release/bin", metavar="DIR")
     parser.add_argument("--lines", type=Path, default=ROOT / "build/goals.jsonl", metavar="FILE",

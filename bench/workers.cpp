@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <optional>
@@ -37,7 +38,8 @@ void write_byte(int to) {
 task<int> end_at_once(context&, int input) { co_return input; }
 
 constexpr fermata::signal<int> never{"never"};
-marks* noting = nullptr;  // of this process: a workflow can't be given it
+constexpr int steps_at_once = 1000;  // of a process, however many runs it has
+marks* noting = nullptr;             // of this process: a workflow can't be given it
 
 task<int> sleep_and_stay(context& ctx, nap input) {
   co_await ctx.sleep_until(time_point(duration(input.due_ms)));
@@ -119,7 +121,7 @@ double workers::resident_mb() const {
 int serve(const std::string& journal, int slots, const std::string& marks_at) {
   worker_options options;
   options.max_runs = slots;
-  options.concurrency = slots;
+  options.concurrency = std::min(slots, steps_at_once);
   worker working(open(journal), options);
   working.serve(no_op, end_at_once);
   std::optional<marks> noted;

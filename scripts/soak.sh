@@ -99,6 +99,8 @@ attacks() {
   attack flip "$((rounds * 8)) flipped bytes" python3 $e2e/damage/flip.py "$bin" --rounds "$((rounds * 8))"
   attack kill "$rounds kills at random times" \
     python3 $e2e/attack/kill.py "$bin" --rounds "$rounds" --per-round 6
+  attack many "deaths of a worker with 20,000 runs" \
+    python3 $e2e/attack/many.py "$bin" --rounds "$(share 250)"
   attack recovery "deaths of workers on hosts of their own" \
     python3 $e2e/attack/recovery.py "$bin" --kills "$(share 5)"
   for store in sqlite postgres; do

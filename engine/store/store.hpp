@@ -134,8 +134,9 @@ class store {
   /// cheap to say there may always be.
   virtual absl::StatusOr<care> needs_care(std::int64_t me);
   /// The second half, when its death is journaled: the runs that are still a dead worker's are ready
-  /// with a higher epoch, the tasks it still holds end as `lost`, its slot is free. NOT_FOUND when it
-  /// isn't dead, or another was faster.
+  /// with a higher epoch, the tasks it still holds end as `lost`, its slot is free. Of many runs only
+  /// `limits::released_at_once`, so that the first go on before the last are released: again until
+  /// NOT_FOUND, which says that all are, or another was faster; or that it isn't dead.
   virtual absl::StatusOr<std::vector<run_id>> release_dead(std::int64_t worker) = 0;
   /// Cheap, no statement: has a worker of this host let go of its lock? True until it is released.
   virtual bool somebody_died(std::int64_t me) = 0;

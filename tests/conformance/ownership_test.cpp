@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "engine/limits.hpp"
 #include "tests/conformance/writer.hpp"
 
 #include <doctest/doctest.h>
@@ -84,6 +85,36 @@ TEST_CASE("release_dead makes a dead worker's runs ready, with a higher epoch, a
   CHECK_FALSE(taken[0].fresh);
   CHECK_FALSE(taken[0].mine_before);
   CHECK(scene.journal->rescue(me.row)->empty());
+}
+
+TEST_CASE("of very many runs of a dead worker the first are ready before the last are released") {
+  scene scene;
+  const worker_row me = scene.join();
+  other_process dying(scene);
+  const std::size_t many = limits::released_at_once + 1;
+  for (std::size_t i = 0; i < many;) {
+    batch some;
+    some.worker = dying.worker.row;
+    for (int k = 0; k < 500 && i < many; ++k, ++i)
+      some.starts.push_back(scene.item(scene.request()));
+    REQUIRE(scene.journal->commit(std::move(some)).ok());
+  }
+  for (std::size_t claimed = 0; claimed < many;) {
+    const std::size_t some = scene.claim(dying.worker, 4'000).size();
+    REQUIRE(some > 0);
+    claimed += some;
+  }
+  scene.factory->kill(dying.handle, dying.worker.row);
+  REQUIRE(scene.journal->rescue(me.row)->size() == 1);
+
+  REQUIRE(scene.journal->release_dead(dying.worker.row)->size() == limits::released_at_once);
+  CHECK(scene.claim(me, 1).size() == 1);
+  CHECK(scene.join().slot != dying.worker.slot);
+  REQUIRE(scene.journal->rescue(me.row)->size() == 1);
+  REQUIRE(scene.journal->release_dead(dying.worker.row)->size() == 1);
+  CHECK(absl::IsNotFound(scene.journal->release_dead(dying.worker.row).status()));
+  CHECK(scene.journal->rescue(me.row)->empty());
+  CHECK(scene.claim(me, static_cast<int>(many)).size() == limits::released_at_once);
 }
 
 TEST_CASE("a dead worker whose rescuer dies, too, is found again; its slot isn't used before") {

@@ -133,7 +133,6 @@ std::string session::box_path(int slot) const {
 bool session::run() {
   ::pthread_setname_np(::pthread_self(), "fermata-loop");
   black_box::prepare_thread();
-  look_for_the_dead();
   journal_.attach_worker(loop_.get());
   guard_ = std::thread([this] { guard(); });
   while (stopping_.load() == 0 && !dead_.load()) {

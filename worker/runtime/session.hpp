@@ -43,6 +43,7 @@ class session final : public loop_outside {
   void drain();
   // guard.cpp
   void guard();
+  void keep_lease();
   void renew();
   void complain(const absl::Status& why);
   void look_for_the_dead();

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "engine/limits.hpp"
 #include "engine/planted.hpp"
 #include "engine/ports/make_id.hpp"
 #include "engine/store/memory/memory_store.hpp"
@@ -6,6 +7,7 @@
 #include "engine/store/status.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 namespace fermata::engine {
@@ -29,10 +31,12 @@ absl::Status no_worker(std::int64_t worker, const char* why) {
                "worker " + std::to_string(worker) + " " + why);
 }
 
-std::vector<run_id> give_up_all(tables& data, std::int64_t worker, time_us now) {
+std::vector<run_id> give_up_all(tables& data, std::int64_t worker, time_us now,
+                                std::size_t at_most = std::numeric_limits<std::size_t>::max()) {
   std::vector<run_id> runs;
   for (auto& [id, run] : data.runs) {
     if (run.row.owner != worker) continue;
+    if (runs.size() == at_most) break;
     data.give_up(run, now);
     runs.push_back(id);
   }
@@ -99,11 +103,14 @@ absl::StatusOr<std::vector<worker_row>> memory_store::rescue(std::int64_t me) {
 absl::StatusOr<std::vector<run_id>> memory_store::release_dead(std::int64_t worker) {
   writing writing(*world_);
   worker_record* known = writing.data().find_worker(worker);
-  if (known == nullptr || !known->row.dead || std::exchange(known->released, true))
+  if (known == nullptr || !known->row.dead || known->released)
     return no_worker(worker, "isn't dead, or was released");
   memory::turn turn = world_->make_turn(0);
   memory::end_held_tasks(turn, worker, task_end::lost);
-  return give_up_all(writing.data(), worker, writing.now());
+  auto runs = give_up_all(writing.data(), worker, writing.now(), limits::released_at_once);
+  known->released = std::ranges::none_of(
+      writing.data().runs, [&](const auto& entry) { return entry.second.row.owner == worker; });
+  return runs;
 }
 
 bool memory_store::somebody_died(std::int64_t me) {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "engine/limits.hpp"
 #include "engine/planted.hpp"
 #include "engine/ports/make_id.hpp"
 #include "engine/store/postgres/journal_parts.hpp"
@@ -132,27 +133,31 @@ bool has_died(journal_parts& parts, const stored_worker& worker) {
 }
 
 /// Gives back what the worker owns: nobody's, ready, epoch + 1. Rows are locked in order of their ids.
+/// `at_most` 0: all.
 std::vector<run_id> give_up(journal_parts& parts, transaction& in, std::int64_t worker,
-                            const std::vector<run_id>& only) {
+                            const std::vector<run_id>& only, std::size_t at_most = 0) {
   column runs(type::uuid);
   for (const run_id& run : only) runs.add(run);
   const time_us now = parts.at.clock.now();
-  in.send(
-      "SELECT run FROM fermata.runs WHERE owner = $1 AND owner <> 0 AND "
-      "($2::int8 = 0 OR run = ANY($3)) ORDER BY run FOR NO KEY UPDATE",
-      params(worker, only.size(), runs));
-  in.send(
-      "WITH given AS (UPDATE fermata.runs SET owner = 0, epoch = epoch + 1, updated = $4 "
+  rows locked = in.run(
+      "SELECT run FROM fermata.runs WHERE owner = $1 AND run IN (SELECT run FROM fermata.runs "
       "  WHERE owner = $1 AND owner <> 0 AND ($2::int8 = 0 OR run = ANY($3)) "
-      "  RETURNING run, space, queue, priority), "
-      "marked AS (INSERT INTO fermata.ready(space, owner, queue, priority, since, run) "
-      "  SELECT space, 0, queue, priority, $5, run FROM given "
-      "  ON CONFLICT (run) DO UPDATE SET owner = 0) "
-      "SELECT run FROM given",
-      params(worker, only.size(), runs, now, parts.at.next_mark(now)));
-  std::vector<rows> answers = in.finish();
+      "  LIMIT NULLIF($4::int8, 0)) ORDER BY run FOR NO KEY UPDATE",
+      params(worker, only.size(), runs, at_most));
+  column mine(type::uuid);
   std::vector<run_id> given;
-  while (answers.back().next()) given.push_back(answers.back().id<run_id>(0));
+  while (locked.next()) {
+    given.push_back(locked.id<run_id>(0));
+    mine.add(given.back());
+  }
+  if (given.empty()) return given;
+  in.run(
+      "WITH given AS (UPDATE fermata.runs SET owner = 0, epoch = epoch + 1, updated = $2 "
+      "  WHERE run = ANY($1) RETURNING run, space, queue, priority) "
+      "INSERT INTO fermata.ready(space, owner, queue, priority, since, run) "
+      "  SELECT space, 0, queue, priority, $3, run FROM given "
+      "  ON CONFLICT (run) DO UPDATE SET owner = 0",
+      params(mine, now, parts.at.next_mark(now)));
   return given;
 }
 
@@ -308,12 +313,17 @@ absl::StatusOr<std::vector<run_id>> postgres_store::release_dead(std::int64_t wo
     journal_parts& parts = *parts_;
     std::optional<postgres::turn> left;
     const auto runs = parts.at.write([&](transaction& in) -> std::optional<std::vector<run_id>> {
-      const rows dead = in.run(
-          "UPDATE fermata.workers SET released = true WHERE id = $1 AND dead AND NOT released",
-          params(worker));
-      if (dead.affected() == 0) return std::nullopt;
+      const rows dead =
+          in.run("SELECT 1 FROM fermata.workers WHERE id = $1 AND dead AND NOT released FOR UPDATE",
+                 params(worker));
+      if (dead.count() == 0) return std::nullopt;
       end_held_tasks(parts, in, worker, task_end::lost, left);
-      return give_up(parts, in, worker, {});
+      auto given = give_up(parts, in, worker, {}, limits::released_at_once);
+      in.run(
+          "UPDATE fermata.workers SET released = true WHERE id = $1 AND NOT EXISTS "
+          "(SELECT FROM fermata.runs WHERE owner = $1 AND owner <> 0)",
+          params(worker));
+      return given;
     });
     if (!runs) return no_worker(worker, "isn't dead, or was released");
     free_left_slots(parts);

@@ -122,26 +122,27 @@ void give_up(turn& turn, std::int64_t run) {
 }
 
 /// In bulk: three statements, whatever the number of runs.
-std::vector<run_id> give_up_all(turn& turn, std::int64_t worker) {
+std::vector<run_id> give_up_all(turn& turn, std::int64_t worker, std::int64_t at_most) {
   std::vector<run_id> runs;
   if (worker == 0) return runs;
   turn.mark = std::max(turn.now, turn.mark + 1);
   turn.db
       .sql(
           "INSERT OR IGNORE INTO ready(space, owner, queue, priority, since, run) "
-          "SELECT space, owner, queue, priority, ?2, id FROM runs WHERE owner = ?1 AND owner <> 0")
-      .with(worker, turn.mark)
+          "SELECT space, owner, queue, priority, ?2, id FROM runs WHERE owner = ?1 AND owner <> 0 "
+          "ORDER BY id LIMIT ?3")
+      .with(worker, turn.mark, at_most)
       .run();
   turn.db
       .sql(
           "UPDATE ready SET owner = 0 WHERE run IN "
-          "(SELECT id FROM runs WHERE owner = ?1 AND owner <> 0)")
-      .with(worker)
+          "(SELECT id FROM runs WHERE owner = ?1 AND owner <> 0 ORDER BY id LIMIT ?2)")
+      .with(worker, at_most)
       .run();
   use given = turn.db.sql(
-      "UPDATE runs SET owner = 0, epoch = epoch + 1, updated = ?2 WHERE owner = ?1 AND owner <> 0 "
-      "RETURNING run");
-  given.with(worker, turn.now);
+      "UPDATE runs SET owner = 0, epoch = epoch + 1, updated = ?2 WHERE id IN "
+      "(SELECT id FROM runs WHERE owner = ?1 AND owner <> 0 ORDER BY id LIMIT ?3) RETURNING run");
+  given.with(worker, turn.now, at_most);
   while (given.next()) runs.push_back(given.id<run_id>(0));
   if (!runs.empty()) {
     turn.heads.clear();

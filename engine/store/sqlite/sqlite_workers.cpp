@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "engine/limits.hpp"
 #include "engine/planted.hpp"
 #include "engine/ports/make_id.hpp"
 #include "engine/store/sqlite/journal_file.hpp"
@@ -195,13 +196,20 @@ absl::StatusOr<std::vector<run_id>> sqlite_store::release_dead(std::int64_t work
   using result = absl::StatusOr<std::vector<run_id>>;
   return guarded<result>([&]() -> result {
     auto released = file_->write(0, [&](turn& turn) -> result {
-      const int changed =
-          turn.db.sql("UPDATE workers SET released = 1 WHERE id = ?1 AND dead = 1 AND released = 0")
-              .with(worker)
-              .run();
-      if (changed == 0) return no_worker(worker, "isn't dead, or was released");
+      {
+        use known =
+            turn.db.sql("SELECT 1 FROM workers WHERE id = ?1 AND dead = 1 AND released = 0");
+        if (!known.with(worker).next()) return no_worker(worker, "isn't dead, or was released");
+      }
       end_held_tasks(turn, worker, task_end::lost);
-      return give_up_all(turn, worker);
+      auto runs = give_up_all(turn, worker, std::int64_t{limits::released_at_once});
+      turn.db
+          .sql(
+              "UPDATE workers SET released = 1 WHERE id = ?1 AND NOT EXISTS "
+              "(SELECT 1 FROM runs WHERE owner = ?1 AND owner <> 0)")
+          .with(worker)
+          .run();
+      return runs;
     });
     // Not before its runs are released: whoever finds the slot in use looks after them.
     free_left_slots(*file_);

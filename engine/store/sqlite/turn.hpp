@@ -50,8 +50,8 @@ struct turn {
 bool alive(turn& turn);
 /// A worker that owns something has a lease.
 void set_lease(turn& turn);
-/// Gives back what the worker owns: nobody's, ready, epoch + 1. Answers the runs.
-std::vector<run_id> give_up_all(turn& turn, std::int64_t worker);
+/// Gives back what the worker owns: nobody's, ready, epoch + 1. Answers the runs. `at_most` -1: all.
+std::vector<run_id> give_up_all(turn& turn, std::int64_t worker, std::int64_t at_most = -1);
 void give_up(turn& turn, std::int64_t run);
 
 // ---- marks ----

@@ -70,8 +70,9 @@ void process::look_for_the_dead() {
 }
 
 bool process::settle_death(const engine::worker_row& dead) {
-  const auto runs = store_->release_dead(dead.row);
-  return absl::IsNotFound(runs.status()) || runs.ok();
+  absl::Status released;
+  while (released.ok()) released = store_->release_dead(dead.row).status();
+  return absl::IsNotFound(released);
 }
 
 void process::look_after_others(std::int64_t now, const engine::care& care) {

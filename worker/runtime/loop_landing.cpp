@@ -93,7 +93,8 @@ void run_loop::take_claimed(engine::batch_result& from, std::int64_t sent) {
   look_at(from.next_timer);
   look_at(from.next_not_before);
   more_ready_ = from.more_ready;
-  own_left_ = from.claimed.size() >= claim_at_most_;
+  // Its own come first.
+  own_left_ = from.claimed.size() >= claim_at_most_ && from.claimed.back().mine_before;
   more_tasks_ = from.more_tasks;
   for (const engine::task_name& name : from.stopped) stop_task(name);
   take_tasks(std::move(from.tasks), sent);

@@ -1,10 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "engine/limits.hpp"
 #include "src/bounds.hpp"
 #include "src/convert.hpp"
+#include "worker/log.hpp"
 #include "worker/runtime/session.hpp"
 #include "worker/worker_impl.hpp"
 
+#include <fmt/format.h>
 #include <google/protobuf/stubs/logging.h>
+
+#include <chrono>
+#include <optional>
+#include <thread>
+#include <utility>
 
 namespace fermata {
 
@@ -62,9 +70,20 @@ void worker::impl::check() const {
 void worker::impl::run() {
   check();
   google::protobuf::SetLogHandler(nullptr);  // what it would say of an event, we say better
-  while (stopping_.load() == 0) {
-    runtime::session now(detail::inside(*journal_), serves_, options_, bell_, stopping_);
-    if (now.run()) break;
+  for (bool waits = false; stopping_.load() == 0;) {
+    std::optional<runtime::session> now;
+    try {
+      now.emplace(detail::inside(*journal_), serves_, options_, bell_, stopping_);
+    } catch (const error& why) {
+      // It was there when the journal was opened, or in the session before.
+      if (why.code() != codes::database_away.code) throw;
+      if (!std::exchange(waits, true))
+        detail::say(level::warning, fmt::format("waiting for the database: {}", why.what()));
+      std::this_thread::sleep_for(std::chrono::milliseconds(engine::limits::store_retry_ms));
+      continue;
+    }
+    waits = false;
+    if (now->run()) break;
   }
   stopping_ = 0;
 }

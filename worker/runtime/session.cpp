@@ -78,7 +78,10 @@ void session::enter_store(const worker_options& options) {
       log(level::warning, fmt::format("no black box, crashes won't be attributed: {}", why.what()));
     }
   }
-  detail::raise(put_serving());
+  if (const absl::Status told = put_serving(); !told.ok()) {
+    store_.leave(me_.row).IgnoreError();
+    detail::raise(told);
+  }
   lineage_ = store_.lineage();
   host_ = std::make_shared<attempt_host>(
       attempt_host::parts{.serves = serves_,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/event/encode.hpp"
 #include "engine/ports/real.hpp"
+#include "engine/store/status.hpp"
 #include "src/journal_impl.hpp"
 #include "worker/testing/store_decorator.hpp"
 
@@ -62,6 +63,28 @@ class weighing_store : public fermata::testing::store_decorator {
   std::atomic<std::size_t> most = 0;
 };
 
+/// Its database goes away as a worker begins.
+class leaving_store : public fermata::testing::store_decorator {
+ public:
+  using store_decorator::store_decorator;
+  absl::StatusOr<engine::worker_row> register_worker(const engine::worker_row& who) override {
+    if (refuses_workers-- > 0) return away();
+    return store_decorator::register_worker(who);
+  }
+  absl::Status put_serving(std::int64_t worker,
+                           const std::vector<engine::serving_row>& rows) override {
+    if (refuses_serving-- > 0) return away();
+    return store_decorator::put_serving(worker, rows);
+  }
+  int refuses_workers = 0;
+  int refuses_serving = 0;
+
+ private:
+  static absl::Status away() {
+    return engine::coded(absl::StatusCode::kUnavailable, "FER-2105", "the database isn't there");
+  }
+};
+
 constexpr fermata::step<std::string(int)> make_much{"make_much"};
 constexpr fermata::workflow<std::size_t(int)> much{"much"};
 
@@ -111,6 +134,29 @@ TEST_CASE("a worker's commit stops at four mebibytes, however much has queued") 
 
   CHECK(store->most > (std::size_t{1} << 20) / 2);
   CHECK(store->most < std::size_t{5} << 20);
+}
+
+TEST_CASE("a worker whose database goes away as it begins waits, and begins when it is back") {
+  auto store = std::make_shared<leaving_store>(*engine::open_store("memory:"));
+  store->refuses_workers = store->refuses_serving = 2;
+  fermata::journal journal{std::make_shared<fermata::detail::journal_impl>(
+      store, "default", std::make_shared<engine::real_clock>(),
+      std::make_shared<engine::real_random>())};
+  fermata::worker worker{journal};
+  worker.serve(twice, [](int n) { return 2 * n; });
+  worker.serve(flow, call_twice);
+  fermata::client client{journal};
+
+  auto run = client.start(flow, 21);
+  std::jthread works([&] { worker.run(); });
+
+  CHECK(run.result(60s) == 42);
+  int here = 0;
+  const auto workers = store->workers();
+  REQUIRE(workers.ok());
+  for (const engine::worker_row& one : *workers) here += one.gone ? 0 : 1;
+  CHECK(here == 1);
+  worker.stop();
 }
 
 TEST_CASE("what a worker says of its steps holds where neither call nor step says anything") {

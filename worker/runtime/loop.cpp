@@ -113,8 +113,6 @@ bool run_loop::has_mail() const { return !mail_->empty(); }
 std::int64_t run_loop::turn() {
   for (bool moved = true; moved;) {
     got_on();
-    // What a claim has found due stays due, though the clock is set back meanwhile.
-    now_ = std::max(now_, store_.now());
     moved = read_mail();
     send_again();
     compare_with_journal();
@@ -144,6 +142,9 @@ bool run_loop::advance_dirty() {
 
 bool run_loop::read_mail() {
   mail_->take(letters_);
+  // Not before: no outcome is of before its attempt began. What a claim has found due stays due, though
+  // the clock is set back meanwhile.
+  now_ = std::max(now_, store_.now());
   for (mail& letter : letters_) {
     if (auto* done = std::get_if<attempt_done>(&letter))
       finish(std::move(*done));

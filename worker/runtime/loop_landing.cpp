@@ -26,6 +26,7 @@ void run_loop::take_written(commit_answer&& what) {
 }
 
 void run_loop::take_answer(commit_answer&& what) {
+  now_ = std::max(now_, store_.now());  // what a claim brings may have come while it was under way
   const std::int64_t steady = journal_.time().steady_now_us();
   if (!what.answer.ok()) {
     if (trouble_since_ == 0) {

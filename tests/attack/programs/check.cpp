@@ -81,7 +81,10 @@ std::map<std::int64_t, logged> read_log(engine::store& store, const std::string&
     // the attempt whose outcome it is may seem to be later.
     if (first && attempt == known->second.attempt) continue;
     if (at > known->second.at + 2000)
-      complain(t.repeated, key + " began again after its outcome was committed");
+      complain(t.repeated, key + " began again (attempt " + std::to_string(attempt) + ") " +
+                               std::to_string(at - known->second.at) +
+                               " us after its outcome (of " +
+                               std::to_string(known->second.attempt) + ") was committed");
   }
   return found;
 }

@@ -44,9 +44,8 @@ inline constexpr std::size_t history_warning = 100'000;
 inline constexpr std::size_t operations_in_flight = 10'000;
 inline constexpr std::size_t live_frames = 50'000;
 inline constexpr std::size_t batch_events = 4'096;
-inline constexpr std::size_t released_at_once =
-    2'000;  // of a dead worker, while others wait for them
 inline constexpr std::size_t batch_bytes = 4 * 1024 * 1024;  // reached with the last append
+inline constexpr std::size_t released_at_once = 2'000;       // of a dead worker's runs
 inline constexpr std::size_t commits_waiting =
     10'000;  // calls of a process that wait for its writer
 inline constexpr std::size_t logs_per_run = 1'000;

@@ -9,9 +9,7 @@
 #include <fmt/format.h>
 #include <google/protobuf/stubs/logging.h>
 
-#include <chrono>
 #include <optional>
-#include <thread>
 #include <utility>
 
 namespace fermata {
@@ -79,7 +77,8 @@ void worker::impl::run() {
       if (why.code() != codes::database_away.code) throw;
       if (!std::exchange(waits, true))
         detail::say(level::warning, fmt::format("waiting for the database: {}", why.what()));
-      std::this_thread::sleep_for(std::chrono::milliseconds(engine::limits::store_retry_ms));
+      bell_->sleep_until(detail::inside(*journal_).time().steady_now_us() +
+                         engine::limits::store_retry_ms * 1000);
       continue;
     }
     waits = false;

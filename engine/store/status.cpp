@@ -4,6 +4,7 @@
 #include "engine/store/batch.hpp"
 
 #include <absl/strings/cord.h>
+#include <fmt/format.h>
 
 #include <optional>
 
@@ -19,6 +20,10 @@ absl::Status coded(absl::StatusCode code, std::string_view fer_code, std::string
   status.SetPayload(absl::string_view(code_url.data(), code_url.size()),
                     absl::Cord(absl::string_view(fer_code.data(), fer_code.size())));
   return status;
+}
+
+absl::Status no_worker(std::int64_t worker, std::string_view why) {
+  return coded(absl::StatusCode::kNotFound, "FER-2104", fmt::format("worker {} {}", worker, why));
 }
 
 std::string fer_code_of(const absl::Status& status) {

@@ -3,6 +3,7 @@
 
 #include <absl/status/status.h>
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -10,6 +11,9 @@ namespace fermata::engine {
 
 /// A status that carries a stable code such as FER-2101 beside its sentence.
 absl::Status coded(absl::StatusCode code, std::string_view fer_code, std::string_view sentence);
+
+/// NOT_FOUND: worker so and so "isn't registered".
+absl::Status no_worker(std::int64_t worker, std::string_view why);
 
 /// The stable code of a status; FER-2104 when it has none.
 std::string fer_code_of(const absl::Status& status);

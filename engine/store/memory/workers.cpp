@@ -26,11 +26,6 @@ int lowest_free_slot(const tables& data) {
   return slot;
 }
 
-absl::Status no_worker(std::int64_t worker, const char* why) {
-  return coded(absl::StatusCode::kNotFound, "FER-2104",
-               "worker " + std::to_string(worker) + " " + why);
-}
-
 std::vector<run_id> give_up_all(tables& data, std::int64_t worker, time_us now,
                                 std::size_t at_most = std::numeric_limits<std::size_t>::max()) {
   std::vector<run_id> runs;

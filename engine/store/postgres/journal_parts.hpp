@@ -33,6 +33,8 @@ struct journal_parts {
 
   /// Locks of this host's workers; made when the first one registers or looks.
   host::worker_slots& slots();
+  /// Of workers that left or were released, by somebody who died before this.
+  void free_left_slots();
   const state_folder& folder();
 
   /// Others hear of what a transaction left behind.

@@ -21,10 +21,6 @@ using postgres::rows;
 using postgres::transaction;
 using postgres::type;
 
-absl::Status no_worker(std::int64_t worker, std::string_view why) {
-  return coded(absl::StatusCode::kNotFound, "FER-2104", fmt::format("worker {} {}", worker, why));
-}
-
 }  // namespace
 
 absl::Status postgres_store::put_serving(std::int64_t worker,

@@ -29,10 +29,6 @@ using postgres::rows;
 using postgres::transaction;
 using postgres::type;
 
-absl::Status no_worker(std::int64_t worker, std::string_view why) {
-  return coded(absl::StatusCode::kNotFound, "FER-2104", fmt::format("worker {} {}", worker, why));
-}
-
 // By the server's clock, unless a test has made the time.
 #define FERMATA_NOW "coalesce($1, (extract(epoch FROM clock_timestamp()) * 1000000)::int8)"
 
@@ -115,11 +111,6 @@ std::set<int> slots_in_use(journal_parts& parts) {
   return used;
 }
 
-/// As somebody died between a commit and this, who left or released another.
-void free_left_slots(journal_parts& parts) {
-  parts.slots().free_left([&parts] { return slots_in_use(parts); });
-}
-
 /// Is a worker to be believed dead?
 bool has_died(journal_parts& parts, const stored_worker& worker) {
   if (worker.row.dead) return true;
@@ -132,63 +123,11 @@ bool has_died(journal_parts& parts, const stored_worker& worker) {
          parts.suspends.leases_count(*parts.at.time);
 }
 
-/// Gives back what the worker owns: nobody's, ready, epoch + 1. Rows are locked in order of their ids.
-/// `at_most` 0: all.
-std::vector<run_id> give_up(journal_parts& parts, transaction& in, std::int64_t worker,
-                            const std::vector<run_id>& only, std::size_t at_most = 0) {
-  column runs(type::uuid);
-  for (const run_id& run : only) runs.add(run);
-  const time_us now = parts.at.clock.now();
-  rows locked = in.run(
-      "SELECT run FROM fermata.runs WHERE owner = $1 AND run IN (SELECT run FROM fermata.runs "
-      "  WHERE owner = $1 AND owner <> 0 AND ($2::int8 = 0 OR run = ANY($3)) "
-      "  LIMIT NULLIF($4::int8, 0)) ORDER BY run FOR NO KEY UPDATE",
-      params(worker, only.size(), runs, at_most));
-  column mine(type::uuid);
-  std::vector<run_id> given;
-  while (locked.next()) {
-    given.push_back(locked.id<run_id>(0));
-    mine.add(given.back());
-  }
-  if (given.empty()) return given;
-  in.run(
-      "WITH given AS (UPDATE fermata.runs SET owner = 0, epoch = epoch + 1, updated = $2 "
-      "  WHERE run = ANY($1) RETURNING run, space, queue, priority) "
-      "INSERT INTO fermata.ready(space, owner, queue, priority, since, run) "
-      "  SELECT space, 0, queue, priority, $3, run FROM given "
-      "  ON CONFLICT (run) DO UPDATE SET owner = 0",
-      params(mine, now, parts.at.next_mark(now)));
-  return given;
-}
-
-/// The tasks that a worker holds end for it: the owners of their runs are told. First in its transaction.
-void end_held_tasks(journal_parts& parts, transaction& in, std::int64_t worker, task_end how,
-                    std::optional<postgres::turn>& left) {
-  left.emplace(parts.at, in, parts.handed, 0);
-  batch all;
-  rows held = in.run("SELECT " FERMATA_TASK_COLUMNS ", o.worker" FERMATA_TASK_TABLES
-                     "JOIN fermata.workers o ON o.id = t.owner WHERE t.owner = $1 AND t.owner <> 0 "
-                     "ORDER BY t.run, t.operation",
-                     params(worker));
-  while (held.next()) {
-    const task_row task = read_task(left->names(), held);
-    all.finish.push_back({name_of(task), outcome_of(task, how, held.id<worker_id>(24).text())});
-  }
-  if (all.finish.empty()) return;
-  load(*left, all);
-  for (const task_finish& one : all.finish) {
-    // It may have been finished, or another one put, before our lock.
-    const auto known = left->tasks.find({one.task.run, one.task.operation});
-    if (known != left->tasks.end() && known->second.owner == worker) finish_task(*left, one);
-  }
-  left->write.send(in, left->now);
-}
-
-bool is_registered(transaction& in, std::int64_t worker) {
-  return in.run("SELECT 1 FROM fermata.workers WHERE id = $1", params(worker)).count() != 0;
-}
-
 }  // namespace
+
+void postgres::journal_parts::free_left_slots() {
+  slots().free_left([this] { return slots_in_use(*this); });
+}
 
 absl::StatusOr<worker_row> postgres_store::register_worker(const worker_row& who) {
   using result = absl::StatusOr<worker_row>;
@@ -302,33 +241,8 @@ absl::StatusOr<care> postgres_store::needs_care(std::int64_t me) {
       if (lease != 0 && (found.next_lease == 0 || lease < found.next_lease))
         found.next_lease = lease;
     }
-    free_left_slots(parts);
+    parts.free_left_slots();
     return found;
-  });
-}
-
-absl::StatusOr<std::vector<run_id>> postgres_store::release_dead(std::int64_t worker) {
-  using result = absl::StatusOr<std::vector<run_id>>;
-  return guarded<result>([&]() -> result {
-    journal_parts& parts = *parts_;
-    std::optional<postgres::turn> left;
-    const auto runs = parts.at.write([&](transaction& in) -> std::optional<std::vector<run_id>> {
-      const rows dead =
-          in.run("SELECT 1 FROM fermata.workers WHERE id = $1 AND dead AND NOT released FOR UPDATE",
-                 params(worker));
-      if (dead.count() == 0) return std::nullopt;
-      end_held_tasks(parts, in, worker, task_end::lost, left);
-      auto given = give_up(parts, in, worker, {}, limits::released_at_once);
-      in.run(
-          "UPDATE fermata.workers SET released = true WHERE id = $1 AND NOT EXISTS "
-          "(SELECT FROM fermata.runs WHERE owner = $1 AND owner <> 0)",
-          params(worker));
-      return given;
-    });
-    if (!runs) return no_worker(worker, "isn't dead, or was released");
-    free_left_slots(parts);
-    if (!runs->empty() || left->woke) parts.wake.committed(false);
-    return *runs;
   });
 }
 
@@ -338,52 +252,6 @@ bool postgres_store::somebody_died(std::int64_t me) {
   } catch (const store_failure&) {
     return false;
   }
-}
-
-absl::Status postgres_store::release(std::int64_t worker, const std::vector<run_id>& runs) {
-  return guarded<absl::Status>([&]() -> absl::Status {
-    journal_parts& parts = *parts_;
-    std::vector<run_id> given;
-    std::optional<postgres::turn> left;
-    const bool known = parts.at.write([&](transaction& in) {
-      if (!is_registered(in, worker)) return false;
-      if (runs.empty()) end_held_tasks(parts, in, worker, task_end::given_back, left);
-      given = give_up(parts, in, worker, runs);
-      return true;
-    });
-    if (!known) return no_worker(worker, "isn't registered");
-    if (!given.empty() || (left && left->woke)) parts.wake.committed(false);
-    return absl::OkStatus();
-  });
-}
-
-absl::Status postgres_store::leave(std::int64_t worker) {
-  return guarded<absl::Status>([&]() -> absl::Status {
-    journal_parts& parts = *parts_;
-    std::optional<int> slot;
-    std::vector<run_id> given;
-    std::optional<postgres::turn> left;
-    const bool known = parts.at.write([&](transaction& in) {
-      slot.reset();
-      given.clear();
-      // As a rescuer it waits for appends of this worker under way: none lands when others have its runs.
-      rows row =
-          in.run("SELECT slot, NOT dead AND NOT gone FROM fermata.workers WHERE id = $1 FOR UPDATE",
-                 params(worker));
-      if (!row.next()) return false;
-      if (row.integer(1) == 0) return true;
-      slot = static_cast<int>(row.integer(0));
-      end_held_tasks(parts, in, worker, task_end::given_back, left);
-      given = give_up(parts, in, worker, {});
-      in.send("UPDATE fermata.workers SET gone = true, lease_until = NULL WHERE id = $1",
-              params(worker));
-      return true;
-    });
-    if (!known) return no_worker(worker, "isn't registered");
-    if (slot) parts.slots().give_back(*slot);
-    if (!given.empty() || (left && left->woke)) parts.wake.committed(false);
-    return absl::OkStatus();
-  });
 }
 
 absl::StatusOr<std::vector<worker_row>> postgres_store::workers() const {

@@ -24,10 +24,6 @@ using sqlite::connection;
 using sqlite::turn;
 using sqlite::use;
 
-absl::Status no_worker(std::int64_t worker, std::string_view why) {
-  return coded(absl::StatusCode::kNotFound, "FER-2104", fmt::format("worker {} {}", worker, why));
-}
-
 constexpr const char* worker_columns =
     "SELECT id, worker, host, pid, build, slot, boot_id, started, last_seen, lease_until, dead, "
     "gone, queues FROM workers ";

@@ -102,7 +102,6 @@ class failing_store final : public testing::store_decorator {
       return absl::UnavailableError("the disk didn't answer");
     }
     claims += what.claim ? 1 : 0;
-    if (what.claim && before_claim) std::exchange(before_claim, {})();
     for (const engine::append& one : what.appends)
       if (one.then == engine::then::park && ++rests > rests_max)
         return absl::UnavailableError("a run was to rest again and again");
@@ -135,19 +134,14 @@ class failing_store final : public testing::store_decorator {
     std::unique_lock lock(mutex);
     changed.wait(lock, [&] { return arrived >= nth; });
   }
-  engine::time_us now() const override {
-    const engine::time_us is = store_decorator::now() - behind.count();
-    if (after_now) std::exchange(after_now, {})();
-    return is;
-  }
-  mutable std::function<void()> after_now;  // once, as if this thread had no turn meanwhile
+  engine::time_us now() const override { return store_decorator::now() - behind.count(); }
   mutable int failures = 0;
   bool lose_claim = false;  // the next one's answer
   int refusals = 0;         // commits that aren't written
   int unheard = 0;          // commits that are, and answer an error
   int claims = 0;
-  int rests = 0, rests_max = 1'000'000;                   // appends that let a run rest
-  std::function<void()> before_first_rest, before_claim;  // once
+  int rests = 0, rests_max = 1'000'000;  // appends that let a run rest
+  std::function<void()> before_first_rest;
   bool together = false;  // a claim, appends and messages were one commit
   std::mutex mutex;
   std::condition_variable changed;
@@ -272,17 +266,6 @@ std::vector<run<int>> start(bench& b, int count) {
   return runs;
 }
 
-/// Of the last one.
-engine::time_us time_of(const bench& b, const run<int>& of, engine::event_kind kind) {
-  const engine::run_id id = *engine::run_id::parse(of.id());
-  const auto events = b.store->read_events(id, 1, 100);
-  REQUIRE(events.ok());
-  engine::time_us found = 0;
-  for (const engine::encoded_event& e : *events)
-    if (e.kind == kind) found = engine::decode(id, e)->at;
-  return found;
-}
-
 }  // namespace
 
 TEST_CASE("no more frames stay in memory than the bound, and destructors run when one leaves") {
@@ -358,40 +341,6 @@ TEST_CASE("attempts that came too late for their lease begin when there is one a
   b.work();
 
   CHECK(run.describe().state == run_state::completed);
-}
-
-TEST_CASE("no outcome is of before its attempt began, however long the loop had no turn") {
-  bench b(3);
-  const run<int> one = b.client.start(call_twice, 1);
-  b.turn();
-  engine::time_us began = 0;
-  b.store->after_now = [&] {
-    b.pass(std::chrono::seconds(1));
-    began = b.store->now();
-    b.run_tasks(1);
-  };
-
-  b.work();
-
-  REQUIRE(began != 0);
-  CHECK(time_of(b, one, engine::event_kind::step_completed) >= began);
-}
-
-TEST_CASE("no message was heard before it was sent, however long a claim took") {
-  bench b(3);
-  const run<int> one = b.client.start(wait_for_two, 0, {.key = "told"});
-  b.work();
-  engine::time_us sent = 0;
-  b.store->before_claim = [&] {
-    b.pass(std::chrono::seconds(1));
-    sent = b.store->now();
-    fermata::client(b.elsewhere()).attach(wait_for_two, "told").signal(number, 1);
-  };
-
-  b.work();
-
-  REQUIRE(sent != 0);
-  CHECK(time_of(b, one, engine::event_kind::signal_received) >= sent);
 }
 
 TEST_CASE("a start that couldn't be written is told as an error") {

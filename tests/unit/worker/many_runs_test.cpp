@@ -44,8 +44,10 @@ task<int> run_calls_and_hears(context& ctx, int n) {
 
 task<int> run_hears_meanwhile(context& ctx, int n) {
   future<int> doubled = ctx.call(twice, n);
-  heard_by_all += co_await ctx.receive(number);
-  co_return co_await doubled;
+  int heard = co_await ctx.receive(number);
+  heard_by_all += heard;
+  int done = co_await doubled;
+  co_return done;
 }
 
 class counting_store final : public testing::store_decorator {

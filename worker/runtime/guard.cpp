@@ -25,6 +25,8 @@ namespace fermata::runtime {
 namespace {
 // Who dies on this host is noticed by the next tick, which costs some microseconds and no statement.
 constexpr std::int64_t tick_us = 100'000;
+// A lease is taken back by a commit: not as soon as a run has ended, since the next may begin.
+constexpr std::int64_t lease_look_us = 500'000;
 constexpr int runaway_exit = 70;
 constexpr std::int64_t complain_again_us = 60'000'000;
 
@@ -62,6 +64,7 @@ std::int64_t session::until_next_look() const {
 void session::guard() {
   ::pthread_setname_np(::pthread_self(), "fermata-guard");
   look_for_the_dead();
+  std::int64_t lease_next = 0;
   std::unique_lock lock(guard_mutex_);
   while (!guard_over_) {
     guard_stop_.wait_for(lock, std::chrono::microseconds(until_next_look()),
@@ -69,7 +72,10 @@ void session::guard() {
     if (guard_over_) break;
     lock.unlock();
     watch_code();
-    keep_lease();
+    if (journal_.time().steady_now_us() >= lease_next) {
+      keep_lease();
+      lease_next = journal_.time().steady_now_us() + lease_look_us;
+    }
     const std::int64_t now = journal_.time().steady_now_us();
     if (now >= look_next_ || store_.somebody_died(me_.row)) look_for_the_dead();
     lock.lock();

@@ -4,6 +4,7 @@
 #include "engine/ports/make_id.hpp"
 #include "src/journal_impl.hpp"
 #include "worker/runtime/attempt_host.hpp"
+#include "worker/runtime/loop.hpp"
 #include "worker/worker_impl.hpp"
 
 #include <fermata/fermata.hpp>
@@ -11,6 +12,8 @@
 #include <doctest/doctest.h>
 
 #include <memory>
+#include <utility>
+#include <vector>
 
 /// What a loop needs that a test turns by hand: no threads, no black box, nobody is woken.
 namespace fermata::bare {
@@ -32,5 +35,24 @@ inline std::shared_ptr<runtime::attempt_host> host(worker& serves, detail::journ
                                    .wake = [] {},
                                    .make_io = [] { return std::shared_ptr<void>(); }});
 }
+
+/// Keeps the steps that a loop hands over until they are to be done.
+class outside : public runtime::loop_outside {
+ public:
+  void execute(std::vector<runtime::step_pool::task>&& tasks) override {
+    for (auto& task : tasks) steps_.push_back(std::move(task));
+  }
+  void log(level, std::string_view) override {}
+  void run_line(const engine::log_line&) override {}
+  void leased(std::int64_t) noexcept override {}
+
+ protected:
+  void do_all() {
+    for (auto& step : std::exchange(steps_, {})) step();
+  }
+
+ private:
+  std::vector<runtime::step_pool::task> steps_;
+};
 
 }  // namespace fermata::bare

@@ -62,7 +62,7 @@ class counting_store final : public testing::store_decorator {
 };
 
 /// A worker's loop and its client, in memory. Steps begin when `do_steps` is called.
-class bench final : public runtime::loop_outside {
+class bench final : public bare::outside {
  public:
   explicit bench(runtime::loop_options how) {
     entered = heard_by_all = 0;
@@ -90,18 +90,14 @@ class bench final : public runtime::loop_outside {
     }
   }
   void do_steps() {
-    for (auto& step : std::exchange(steps_, {})) step();
+    do_all();
     work();
   }
 
-  // loop_outside
   void execute(std::vector<runtime::step_pool::task>&& tasks) override {
     if (reads_before_first_step < 0) reads_before_first_step = store->reads;
-    for (auto& task : tasks) steps_.push_back(std::move(task));
+    bare::outside::execute(std::move(tasks));
   }
-  void log(level, std::string_view) override {}
-  void run_line(const engine::log_line&) override {}
-  void leased(std::int64_t) noexcept override {}
 
  private:
   std::shared_ptr<engine::manual_clock> time_ = std::make_shared<engine::manual_clock>();
@@ -117,7 +113,6 @@ class bench final : public runtime::loop_outside {
   std::shared_ptr<detail::journal_impl> journal_ =
       std::make_shared<detail::journal_impl>(store, "default", time_, chance_);
   worker serves_{journal(journal_)};
-  std::vector<runtime::step_pool::task> steps_;
   std::unique_ptr<runtime::run_loop> loop_;
 
  public:

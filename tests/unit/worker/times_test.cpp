@@ -50,7 +50,7 @@ class slow_store final : public testing::store_decorator {
 };
 
 /// A worker's loop and its client on one thread, in memory.
-class bench final : public runtime::loop_outside {
+class bench final : public bare::outside {
  public:
   bench() {
     serves_.serve(twice, [](int n) { return 2 * n; });
@@ -65,9 +65,7 @@ class bench final : public runtime::loop_outside {
     loop_->poke();
     (void)loop_->turn();
   }
-  void do_steps() {
-    for (auto& step : std::exchange(steps_, {})) step();
-  }
+  void do_steps() { do_all(); }
   engine::time_us a_second_later() {
     time_->advance(1'000'000);
     return store->now();
@@ -83,14 +81,6 @@ class bench final : public runtime::loop_outside {
     return found;
   }
 
-  // loop_outside
-  void execute(std::vector<runtime::step_pool::task>&& tasks) override {
-    for (auto& task : tasks) steps_.push_back(std::move(task));
-  }
-  void log(level, std::string_view) override {}
-  void run_line(const engine::log_line&) override {}
-  void leased(std::int64_t) noexcept override {}
-
  private:
   std::shared_ptr<engine::manual_clock> time_ = std::make_shared<engine::manual_clock>();
   std::shared_ptr<engine::seeded_random> chance_ = std::make_shared<engine::seeded_random>(1);
@@ -104,7 +94,6 @@ class bench final : public runtime::loop_outside {
   std::shared_ptr<detail::journal_impl> journal_ =
       std::make_shared<detail::journal_impl>(store, "default", time_, chance_);
   worker serves_{journal(journal_)};
-  std::vector<runtime::step_pool::task> steps_;
   std::unique_ptr<runtime::run_loop> loop_;
 
  public:

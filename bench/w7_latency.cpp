@@ -14,7 +14,10 @@ namespace {
 
 constexpr fermata::signal<work> go{"go"};
 constexpr workflow<int(work)> listener{"listener"};
+constexpr workflow<int(work)> starter{"starter"};
 constexpr int signals_per_run = 50;
+constexpr int starts_per_round =
+    25;  // as soon after each other as signals and the probe's commits: as warm
 constexpr auto rest = std::chrono::milliseconds(5);
 
 std::counting_semaphore<> woken{0};  // outside of what a workflow may do: this one only measures
@@ -35,6 +38,11 @@ task<int> listen(context& ctx, work) {
   co_return heard;
 }
 
+task<int> say_and_end(context&, work told) {
+  say_awake();
+  co_return told.step;
+}
+
 double after(double began) {
   woken.acquire();
   return woken_at - began;
@@ -46,20 +54,26 @@ void w7_latency(const settings& how, report& to) {
   const auto on = make_ground(how, "w7");
   host here(*on, {});
   here.worker.serve(listener, listen);
+  here.worker.serve(starter, say_and_end);
   here.run();
   const auto raw = on->commits();
   std::vector<double> starts, signals, probe;
   meter costs(*on);
   const double began = now_s();
   while (now_s() - began < how.seconds * how.repeat) {
-    std::this_thread::sleep_for(rest);
-    double asked = now_s();
+    for (int i = 0; i < starts_per_round; ++i) {
+      std::this_thread::sleep_for(rest);
+      const double asked = now_s();
+      const auto started = here.client.start(starter, make_work(1, i, how.payload_bytes));
+      starts.push_back(after(asked));
+      (void)started.result();
+    }
     auto run = here.client.start(listener, make_work(1, 0, how.payload_bytes));
-    starts.push_back(after(asked));
+    woken.acquire();
     costs.begin();
     for (int i = 0; i < signals_per_run; ++i) {
       std::this_thread::sleep_for(rest);
-      asked = now_s();
+      const double asked = now_s();
       run.signal(go, make_work(1, i, how.payload_bytes));
       signals.push_back(after(asked));
     }

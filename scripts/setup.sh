@@ -11,7 +11,7 @@ packages=(
   libabsl-dev libfmt-dev doctest-dev libcli11-dev libvalijson-dev libzstd-dev libssl-dev
   python3 python3-protobuf python3-zstandard
   faketime nftables iproute2
-  spin valgrind binutils
+  spin valgrind binutils libtcmalloc-minimal4
 )
 
 missing=()

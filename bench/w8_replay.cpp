@@ -98,7 +98,7 @@ class histories {
   std::size_t replay(const engine::run_id& run) {
     auto live = make_live(run);
     const engine::head head = must(store_->read_head(run));
-    runtime::history found = runtime::read_history(*store_, run, head.position, nullptr, [] {});
+    runtime::history found = runtime::read_history(*store_, run, head.position, {}, [] {});
     if (found.why != runtime::history::problem::none) fail(found.text);
     live->machine().history_ends_at(head.position);
     for (engine::event& what : found.events) live->deliver(std::move(what));

@@ -160,9 +160,9 @@ struct claim_request {
 
 /// A run that has something to do: taken now, or owned by this worker before.
 struct claimed {
-  run_row run;                         // after the claim
-  bool fresh = false;                  // begun by this claim: event 1 was just written
-  std::optional<encoded_event> first;  // that event, where it would take a way to read it back
+  run_row run;                           // after the claim
+  bool fresh = false;                    // begun by this claim: event 1 was just written
+  std::vector<encoded_event> beginning;  // of its history, where it would take a way to read it
   bool mine_before = false;
   fermata::engine::head head;
   std::vector<message> inbox;    // all of it, in order of acceptance

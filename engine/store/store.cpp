@@ -14,6 +14,11 @@ absl::StatusOr<batch_result> store::write_within(const caller_transaction&, cons
       "without one");
 }
 
+absl::StatusOr<std::vector<std::vector<encoded_event>>> store::read_beginnings(
+    const std::vector<run_id>&, std::size_t) const {
+  return std::vector<std::vector<encoded_event>>{};
+}
+
 absl::StatusOr<care> store::needs_care(std::int64_t me) {
   const auto all = workers();
   if (!all.ok()) return all.status();

@@ -172,6 +172,10 @@ class store {
 
   virtual absl::StatusOr<std::vector<encoded_event>> read_events(const run_id& run, position_t from,
                                                                  std::size_t at_most) const = 0;
+  /// The first `at_most` events of each of these runs, in their order, where that is one way to a database
+  /// in place of many; nothing at all where each may as well be asked for by itself.
+  virtual absl::StatusOr<std::vector<std::vector<encoded_event>>> read_beginnings(
+      const std::vector<run_id>& runs, std::size_t at_most) const;
   virtual absl::StatusOr<fermata::engine::head> read_head(const run_id& run) const = 0;
   /// Rises when a server answers that may lack what another had acknowledged: a replica that was
   /// promoted. Who remembers runs then asks for their `whereabouts`.

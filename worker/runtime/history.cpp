@@ -80,11 +80,15 @@ void add(history& to, history&& page) {
 }  // namespace
 
 history read_history(const engine::store& from, const engine::run_id& run, engine::position_t last,
-                     const engine::encoded_event* first, const std::function<void()>& got_on) {
+                     std::vector<engine::encoded_event>&& beginning,
+                     const std::function<void()>& got_on) {
   history found;
   // Not more than is usual: `last` may be what a damaged row says.
   found.events.reserve(std::min<std::size_t>(last, engine::limits::history_warning));
-  if (first != nullptr) decode_all(run, {*first}, 1, 1, found);
+  // What was appended since is after `last`.
+  if (beginning.size() > last)
+    beginning.erase(beginning.begin() + static_cast<std::ptrdiff_t>(last), beginning.end());
+  decode_all(run, std::move(beginning), 1, 0, found);
   std::future<history> beside;
   while (found.why == problem::none && found.events.size() < last) {
     got_on();

@@ -23,9 +23,10 @@ struct history {
   std::vector<engine::event> events;  // 1, 2, 3 … `last`; those before the problem
 };
 
-/// Reads them, by pages; `first` is the event of position 1 where that is known. A long history is
+/// Reads them, by pages, but for the first of them that are known: `beginning`. A long history is
 /// read by two threads, this one and another. Calls `got_on` on this thread before each page.
 history read_history(const engine::store& from, const engine::run_id& run, engine::position_t last,
-                     const engine::encoded_event* first, const std::function<void()>& got_on);
+                     std::vector<engine::encoded_event>&& beginning,
+                     const std::function<void()>& got_on);
 
 }  // namespace fermata::runtime

@@ -241,7 +241,7 @@ class run_loop final : public detail::local_worker {
   void take_admission(admission&& what);
   active& place_for(const engine::run_row& row);
   bool make_live(active& run);
-  bool load(active& run, const engine::encoded_event* first = nullptr);
+  bool load(active& run, std::vector<engine::encoded_event>&& beginning = {});
   bool damaged(active& run, std::string_view how);
   bool replay(active& run, std::vector<engine::event>&& history);
   void keep_retries(active& run);
@@ -281,6 +281,7 @@ class run_loop final : public detail::local_worker {
   void body_failed(active& run, const engine::append_result& how);
   void refused_end(active& run);
   void deliver(active& run);
+  void read_beginnings(std::vector<engine::claimed>& of, std::size_t at, std::size_t count) const;
   void take_claimed(engine::batch_result& from, std::int64_t sent);
 
   // loop_tasks.cpp

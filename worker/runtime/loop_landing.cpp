@@ -12,7 +12,8 @@
 namespace fermata::runtime {
 
 namespace {
-constexpr std::size_t at_a_time = 32;  // runs that go on before their steps are handed over
+constexpr std::size_t at_a_time = 32;          // runs that go on before their steps are handed over
+constexpr std::size_t beginning_at_most = 64;  // events; a longer history is read by itself
 }  // namespace
 
 /// The next batch first: while it is written, what has been written is worked off. Unless that brings
@@ -104,6 +105,7 @@ void run_loop::take_claimed(engine::batch_result& from, std::int64_t sent) {
     lost_runs_ = true;
   }
   for (std::size_t i = 0; i < from.claimed.size(); ++i) {
+    if (i % at_a_time == 0) read_beginnings(from.claimed, i, at_a_time);
     adopt(std::move(from.claimed[i]));
     if (i % at_a_time != at_a_time - 1 || options_.inline_commits) continue;
     outside_.leased(sent);
@@ -112,6 +114,26 @@ void run_loop::take_claimed(engine::batch_result& from, std::int64_t sent) {
   // Not before: while nothing is known to be owned here, the guard takes the lease for the one of before,
   // and back.
   if (!from.claimed.empty() || !from.tasks.empty()) outside_.leased(sent);
+}
+
+/// Of those from `at` on whose history isn't here: one way to the database for all of them. What can't be
+/// had is asked for again by itself, which tells why.
+void run_loop::read_beginnings(std::vector<engine::claimed>& of, std::size_t at,
+                               std::size_t count) const {
+  std::vector<engine::run_id> runs;
+  std::vector<engine::claimed*> wanted;
+  for (std::size_t i = at; i < std::min(of.size(), at + count); ++i) {
+    engine::claimed& one = of[i];
+    const auto known = runs_.find(one.run.run);
+    const bool live = known != runs_.end() && known->second->live;
+    if (live || !one.beginning.empty() || one.head.position > beginning_at_most) continue;
+    runs.push_back(one.run.run);
+    wanted.push_back(&one);
+  }
+  if (runs.size() < 2) return;
+  auto found = store_.read_beginnings(runs, beginning_at_most);
+  if (!found.ok()) return;
+  for (std::size_t i = 0; i < found->size(); ++i) wanted[i]->beginning = std::move((*found)[i]);
 }
 
 void run_loop::landed(active& run, engine::append_result& how) {

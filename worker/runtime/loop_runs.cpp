@@ -102,7 +102,7 @@ void run_loop::adopt(engine::claimed&& found) {
     run.out.reset();
     run.head = found.head;
     run.taken.clear();
-    if (!load(run, found.first ? &*found.first : nullptr)) return;
+    if (!load(run, std::move(found.beginning))) return;
   }
   feed(run, found);
   if (!owned_here && run.live) keep_retries(run);
@@ -196,10 +196,11 @@ bool run_loop::damaged(active& run, std::string_view how) {
   return false;
 }
 
-/// Its history, of which the first event may be known: a run that has just begun has no other, and
-/// isn't worth a way to the database.
-bool run_loop::load(active& run, const engine::encoded_event* first) {
-  history found = read_history(store_, run.row.run, run.head.position, first, [this] { got_on(); });
+/// Its history, of which the beginning may be known: mostly that is all, and not worth a way of its own
+/// to the database.
+bool run_loop::load(active& run, std::vector<engine::encoded_event>&& beginning) {
+  history found = read_history(store_, run.row.run, run.head.position, std::move(beginning),
+                               [this] { got_on(); });
   switch (found.why) {
     case history::problem::none:
       break;

@@ -71,6 +71,10 @@ class store_decorator : public engine::store {
     return inner_->begin_copy(request, events, changes);
   }
 
+  or_status<std::vector<std::vector<engine::encoded_event>>> read_beginnings(
+      const std::vector<id>& runs, std::size_t n) const override {
+    return inner_->read_beginnings(runs, n);
+  }
   or_status<std::vector<engine::encoded_event>> read_events(const id& run, engine::position_t from,
                                                             std::size_t n) const override {
     return inner_->read_events(run, from, n);

@@ -284,7 +284,7 @@ class claimer {
     learn_names(turn_.at, first);
     turn_.write.remove_request(request.run);
     known_run& run = begin(turn_, request, first, what_.build);
-    claimed taken{.fresh = true, .first = first};
+    claimed taken{.fresh = true, .beginning = {first}};
     taken.run = row_of_start(request, start);
     taken.run.row = 1;
     taken.run.owner = turn_.worker;

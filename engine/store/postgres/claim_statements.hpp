@@ -25,9 +25,26 @@ params claim_filter(const interner& names, std::int64_t space, std::int64_t work
 #define FERMATA_OWN_MARKS                                                             \
   "FROM fermata.ready m JOIN fermata.runs r ON r.run = m.run WHERE m.space = $1 AND " \
   "m.owner = $7 AND r.owner = $7 AND " FERMATA_MAY_TAKE
-#define FERMATA_OWN_TIMERS(from)                                                       \
-  "FROM fermata.timers t JOIN fermata.runs r ON r.run = t.run WHERE t.space = $1 AND " \
-  "t.due >= " from " AND t.due <= $8 AND r.owner = $7 AND " FERMATA_MAY_TAKE
+// The first that are due, whoever's. Where they are all that are, its own are among them; else any number
+// of others' may lie before its own, and those are looked for by its runs. Each subquery with OFFSET and each
+// "+ 0" keeps the planner to one way, whatever its statistics say.
+#define FERMATA_LOOKED_AT "1000"
+#define FERMATA_NEAR(from)                                                                   \
+  "near AS MATERIALIZED (SELECT t.run, t.operation, t.due FROM fermata.timers t "            \
+  "  WHERE t.space = $1 AND t.due >= " from                                                  \
+  " AND t.due <= $8 "                                                                        \
+  "  ORDER BY t.due, t.run, t.operation LIMIT " FERMATA_LOOKED_AT                            \
+  "), "                                                                                      \
+  "own_timers AS (SELECT * FROM near WHERE (SELECT count(*) FROM near) < " FERMATA_LOOKED_AT \
+  "  UNION ALL SELECT t.* FROM "                                                             \
+  "    (SELECT run FROM fermata.runs WHERE owner = $7 AND owner <> 0 OFFSET 0) w "           \
+  "    CROSS JOIN LATERAL (SELECT t.run, t.operation, t.due FROM fermata.timers t "          \
+  "      WHERE t.run = w.run AND t.space + 0 = $1 AND t.due + 0 <= $8 OFFSET 0) t "          \
+  "    WHERE (SELECT count(*) FROM near) >= " FERMATA_LOOKED_AT ") "
+#define FERMATA_OWN_TIMERS(lock)                                                        \
+  "FROM (SELECT * FROM own_timers ORDER BY due, run, operation) t CROSS JOIN LATERAL (" \
+  "  SELECT r.run, r.epoch FROM fermata.runs r WHERE r.run = t.run AND r.owner = $7 "   \
+  "AND " FERMATA_MAY_TAKE " LIMIT 1 " lock ") r"
 #define FERMATA_TIMERS(from, queues)                                                   \
   "FROM fermata.timers t JOIN fermata.runs r ON r.run = t.run WHERE t.space = $1 AND " \
   "t.due >= " from " AND t.due <= $8 AND r.queue = ANY(" queues ") AND " FERMATA_MAY_TAKE_OVER
@@ -48,8 +65,8 @@ inline constexpr const char* own_marks_sql =
     "SELECT r.run " FERMATA_OWN_MARKS
     " ORDER BY m.priority, m.since, m.run LIMIT $10 FOR NO KEY UPDATE OF r SKIP LOCKED";
 inline constexpr const char* own_timers_sql =
-    "SELECT r.run, r.epoch, t.operation, t.due " FERMATA_OWN_TIMERS(
-        "$11") " ORDER BY t.due, t.run, t.operation LIMIT $10 FOR NO KEY UPDATE OF r SKIP LOCKED";
+    "WITH " FERMATA_NEAR("$11") "SELECT r.run, r.epoch, t.operation, t.due " FERMATA_OWN_TIMERS(
+        "FOR NO KEY UPDATE SKIP LOCKED") " ORDER BY t.due, t.run, t.operation LIMIT $10";
 inline constexpr const char* timers_sql = "SELECT r.run " FERMATA_TIMERS(
     "$11",
     "$12") " ORDER BY t.due, t.run, t.operation LIMIT $10 FOR NO KEY UPDATE OF r SKIP LOCKED";

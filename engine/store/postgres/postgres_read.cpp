@@ -105,6 +105,27 @@ absl::StatusOr<std::vector<encoded_event>> postgres_store::read_events(const run
   });
 }
 
+absl::StatusOr<std::vector<std::vector<encoded_event>>> postgres_store::read_beginnings(
+    const std::vector<run_id>& runs, std::size_t at_most) const {
+  using result = absl::StatusOr<std::vector<std::vector<encoded_event>>>;
+  postgres::column ids(postgres::type::uuid);
+  for (const run_id& run : runs) ids.add(run);
+  return guarded<result>([&]() -> result {
+    return parts_->at.read([&](connection& db) -> result {
+      rows found = db.run("SELECT " FERMATA_EVENT_COLUMNS
+                          ", u.number FROM unnest($1::uuid[]) WITH ORDINALITY AS u(run, number) "
+                          "CROSS JOIN LATERAL (SELECT * FROM fermata.events e WHERE e.run = u.run "
+                          "  AND e.position <= $2 ORDER BY e.position LIMIT $2) e",
+                          params(ids, bounded(at_most)));
+      std::vector<std::vector<encoded_event>> beginnings(runs.size());
+      while (found.next())
+        beginnings[static_cast<std::size_t>(found.integer(postgres::event_column_count) - 1)].push_back(
+            read_event(parts_->names(db), found));
+      return beginnings;
+    });
+  });
+}
+
 absl::StatusOr<head> postgres_store::read_head(const run_id& run) const {
   using result = absl::StatusOr<head>;
   return guarded<result>([&]() -> result {

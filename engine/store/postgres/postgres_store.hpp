@@ -50,6 +50,8 @@ class postgres_store final : public store {
   absl::Status begin_copy(const start_request& request, const std::vector<encoded_event>& events,
                           const run_changes& changes) override;
 
+  absl::StatusOr<std::vector<std::vector<encoded_event>>> read_beginnings(
+      const std::vector<run_id>& runs, std::size_t at_most) const override;
   absl::StatusOr<std::vector<encoded_event>> read_events(const run_id& run, position_t from,
                                                          std::size_t at_most) const override;
   absl::StatusOr<fermata::engine::head> read_head(const run_id& run) const override;

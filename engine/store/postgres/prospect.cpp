@@ -49,13 +49,11 @@ constexpr const char* prospect_sql =
     "    SELECT s.queue, s.priority, s.not_before, s.run FROM fermata.start_requests s "
     "    WHERE s.space = $1 AND s.queue = p.queue AND s.priority > p.priority "
     "    ORDER BY s.priority, s.not_before, s.run LIMIT 1) f), "
-    "late AS MATERIALIZED (SELECT t.due FROM fermata.timers t WHERE t.space = $1 AND t.due <= $8 "
-    "  ORDER BY t.due LIMIT 1) "
+    FERMATA_NEAR("0") ", late AS MATERIALIZED (SELECT min(due) AS due FROM near) "
     "(SELECT 0::int8, NULL::text, 0::int8, 0::int8, m.since, m.run " FERMATA_OWN_MARKS
     "  LIMIT 1) "
-    "UNION ALL (SELECT 1, NULL, 0, 0, t.due, t.run " FERMATA_OWN_TIMERS("(SELECT due FROM late)")
-    "  ORDER BY t.due LIMIT 1) "
-    "UNION ALL SELECT 2, NULL, 0, 0, due, NULL FROM late "
+    "UNION ALL (SELECT 1, NULL, 0, 0, t.due, t.run " FERMATA_OWN_TIMERS("") " LIMIT 1) "
+    "UNION ALL SELECT 2, NULL, 0, 0, due, NULL FROM late WHERE due IS NOT NULL "
     "UNION ALL (SELECT 3, NULL, 0, 0, t.due, t.run " FERMATA_TIMERS("(SELECT due FROM late)", "$10")
     "  ORDER BY t.due LIMIT 1) "
     "UNION ALL SELECT 4, NULL, p.queue, p.priority, f.since, f.run FROM marks p "

@@ -25,6 +25,7 @@ struct dictionary {
   "e.position, e.kind, e.epoch, e.at, e.operation, e.name, e.place, e.flags, e.codec, e.key_id, "  \
   "e.content_type, e.input_content_type, e.value, e.input, e.salt, e.digest, e.details, e.chain, " \
   "e.crc"
+inline constexpr int event_column_count = 19;
 encoded_event read_event(const dictionary& in, const rows& row);
 
 #define FERMATA_RUN_COLUMNS                                                                      \

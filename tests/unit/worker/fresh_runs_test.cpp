@@ -34,7 +34,7 @@ class far_away final : public testing::store_decorator {
     auto answer = store_decorator::commit(std::move(what));
     if (!answer.ok()) return answer;
     for (engine::claimed& one : answer->claimed)
-      if (one.fresh) one.first = store_decorator::read_events(one.run.run, 1, 1)->at(0);
+      if (one.fresh) one.beginning = *store_decorator::read_events(one.run.run, 1, 1);
     return answer;
   }
   absl::StatusOr<std::vector<engine::encoded_event>> read_events(

@@ -69,8 +69,8 @@ struct fixture {
   canned store{*inner, {}};
   int got_on = 0;
 
-  history read(position_t last, const encoded_event* first = nullptr) {
-    return read_history(store, some_run(), last, first, [this] { ++got_on; });
+  history read(position_t last, std::vector<encoded_event> beginning = {}) {
+    return read_history(store, some_run(), last, std::move(beginning), [this] { ++got_on; });
   }
 };
 
@@ -107,14 +107,30 @@ TEST_CASE_FIXTURE(fixture, "what comes after the last event that was asked for i
   CHECK(store.read == 2500);
 }
 
-TEST_CASE_FIXTURE(fixture, "a first event that is known isn't read again") {
+TEST_CASE_FIXTURE(fixture, "a beginning that is known isn't read again") {
   store.all = events(2500);
 
-  const history found = read(2500, &store.all.front());
+  const history found = read(2500, events(10));
 
   CHECK(found.why == problem::none);
   CHECK(found.events.size() == 2500);
-  CHECK(store.read == 2499);
+  CHECK(store.read == 2490);
+}
+
+TEST_CASE_FIXTURE(fixture,
+                  "of a beginning only what was asked for is taken, and it is checked as all is") {
+  store.all = events(10);
+  CHECK(read(7, events(10)).events.size() == 7);
+  CHECK(store.read == 0);
+
+  std::vector<encoded_event> damaged = events(10);
+  damaged[3].name = "another";
+  CHECK(read(10, damaged).why == problem::damaged);
+  std::vector<encoded_event> gap = events(10);
+  gap.erase(gap.begin() + 3);
+  const history found = read(10, gap);
+  CHECK(found.why == problem::damaged);
+  CHECK(found.events.size() == 3);
 }
 
 TEST_CASE_FIXTURE(fixture, "the first event that is damaged is named, whichever thread reads it") {

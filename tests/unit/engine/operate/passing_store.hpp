@@ -62,6 +62,10 @@ class passing_store : public store {
                           const run_changes& changes) override {
     return inner_.begin_copy(request, events, changes);
   }
+  absl::StatusOr<std::vector<std::vector<encoded_event>>> read_beginnings(
+      const std::vector<run_id>& runs, std::size_t at_most) const override {
+    return inner_.read_beginnings(runs, at_most);
+  }
   absl::StatusOr<std::vector<encoded_event>> read_events(const run_id& run, position_t from,
                                                          std::size_t at_most) const override {
     return inner_.read_events(run, from, at_most);

@@ -317,6 +317,33 @@ TEST_CASE("who follows changes sees every event once, each run's in order") {
   CHECK(news->at(0).what.kind == event_kind::run_completed);
 }
 
+TEST_CASE("the beginnings of several runs come in one answer, or each may be asked for by itself") {
+  scene scene;
+  const worker_row worker = scene.join();
+  writer longer(scene, scene.begin(worker));
+  CHECK(longer.land(longer.next({step_completed("1"), step_completed("2")})) == landing::landed);
+  const writer shorter(scene, scene.begin(worker));
+  const run_id unknown = scene.new_run();
+
+  const auto found = scene.journal->read_beginnings({shorter.run, unknown, longer.run}, 2);
+
+  REQUIRE(found.ok());
+  if (scene.journal->info()->kind != "postgres") {
+    CHECK(found->empty());
+    return;
+  }
+  REQUIRE(found->size() == 3);
+  CHECK(found->at(0).size() == 1);
+  CHECK(found->at(1).empty());
+  REQUIRE(found->at(2).size() == 2);
+  const std::vector<encoded_event> stored = scene.events(longer.run);
+  for (std::size_t i = 0; i < 2; ++i) {
+    CHECK(found->at(2)[i].position == stored[i].position);
+    CHECK(found->at(2)[i].chain == stored[i].chain);
+    CHECK(found->at(2)[i].value == stored[i].value);
+  }
+}
+
 TEST_CASE("now is never before the latest time stored") {
   scene scene;
   writer run(scene, scene.begin(scene.join()));

@@ -38,6 +38,8 @@ class claimer {
   /// With the fence it stands at the beginning of its transaction; else behind what the batch has
   /// written. Without `seen` everything is asked.
   void look(const prospect* seen, bool with_fence) {
+    if (!what_.workflows.empty() && (seen == nullptr || seen->own_timers || seen->timers))
+      turn_.in.send(in_order_sql);
     if (with_fence)
       ask(fence_sql, params(turn_.worker), [this](rows& row) { read_fence(turn_, row); });
     if (!what_.workflows.empty()) ask_for(seen);
@@ -109,7 +111,7 @@ class claimer {
     for (const auto& [id, name] : queue_names_) queues.add(id);
     const std::size_t at_most = 2 * (new_wanted_ + 1);  // one run may have several
     params given = filter(at_most);
-    given.add(from_.timers).add(queues);
+    given.add(from_.new_timers).add(queues);
     ask(timers_sql, std::move(given), [this, at_most](rows& row) {
       std::size_t seen = 0;
       for (; row.next(); ++seen) choose_new(row.id<run_id>(0));

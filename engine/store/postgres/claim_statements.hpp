@@ -25,6 +25,9 @@ params claim_filter(const interner& names, std::int64_t space, std::int64_t work
 #define FERMATA_OWN_MARKS                                                             \
   "FROM fermata.ready m JOIN fermata.runs r ON r.run = m.run WHERE m.space = $1 AND " \
   "m.owner = $7 AND r.owner = $7 AND " FERMATA_MAY_TAKE
+// First in a transaction that looks for timers: in their order, or all that are due would be read and sorted.
+// (That a new table looks small to the planner is why it would.)
+inline constexpr const char* in_order_sql = "SELECT set_config('enable_bitmapscan', 'off', true)";
 // The first that are due, whoever's. Where they are all that are, its own are among them; else any number
 // of others' may lie before its own, and those are looked for by its runs. Each subquery with OFFSET and each
 // "+ 0" keeps the planner to one way, whatever its statistics say.

@@ -27,7 +27,7 @@ constexpr const char* session_options =
     "-c idle_in_transaction_session_timeout=10s "
     "-c default_transaction_isolation=read\\ committed "  // what is read after a lock is new
     "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off "
-    "-c enable_mergejoin=off -c enable_bitmapscan=off -c jit=off -c client_min_messages=warning";
+    "-c enable_mergejoin=off -c jit=off -c client_min_messages=warning";
 
 std::uint64_t big_endian(const char* from, int bytes) {
   std::uint64_t value = 0;

@@ -81,7 +81,8 @@ class sweep_times {
 struct claim_places {
   low_water requests;
   low_water marks;
-  time_us timers = 0;  // none is due that was due before
+  time_us timers = 0;      // none is due that was due before
+  time_us new_timers = 0;  // likewise, of runs that nobody has and that are for this worker
   sweep_times sweeps;
   bool got_less = true;  // the last claim did, than it asked for: the next looks from the beginning
 };

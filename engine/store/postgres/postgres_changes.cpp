@@ -49,8 +49,6 @@ std::optional<cursor> parse_cursor(std::string_view text) {
 
 // Only what no transaction under way can come before: a sequence would skip those for ever.
 constexpr const char* horizon_sql = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::int8";
-// Its index knows ranges of blocks, and no other way; what goes by keys is kept from that one (connection.cpp).
-constexpr const char* by_ranges_sql = "SELECT set_config('enable_bitmapscan', 'on', true)";
 constexpr const char* changes_sql =
     "SELECT " FERMATA_EVENT_COLUMNS
     ", e.xid, e.run FROM fermata.events e WHERE e.xid >= $1 AND e.xid < $2 AND "
@@ -81,14 +79,13 @@ absl::StatusOr<std::vector<stored_event>> postgres_store::changes(const std::str
         given.add(first ? static_cast<std::int64_t>(from->position) : 0)
             .add(static_cast<std::int64_t>(
                 std::min<std::size_t>(at_most, std::numeric_limits<std::int32_t>::max())));
-        db.send(by_ranges_sql);
-        db.send(changes_sql, std::move(given));
-        rows row = std::move(db.finish().back());
+        rows row = db.run(changes_sql, std::move(given));
         while (row.next()) {
           stored_event one;
           one.run = row.id<run_id>(postgres::event_column_count + 1);
           one.what = read_event(parts_->names(db), row);
-          one.cursor = cursor{row.integer(postgres::event_column_count), one.run, one.what.position}.text();
+          one.cursor =
+              cursor{row.integer(postgres::event_column_count), one.run, one.what.position}.text();
           found.push_back(std::move(one));
         }
         low = high;

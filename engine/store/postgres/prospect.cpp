@@ -100,6 +100,7 @@ struct answer {
   low_water::places marks;
   low_water::places requests;
   time_us first_timer = 0;
+  time_us first_new_timer = 0;
   time_us server_time = 0;
   std::int64_t cost_us = 0;
 
@@ -121,6 +122,7 @@ struct answer {
         break;
       case kind::a_timer:
         found.timers = true;
+        first_new_timer = where.at;
         break;
       case kind::a_mark:
         found.marks = true;
@@ -159,17 +161,23 @@ prospect look_ahead(server& at, const batch& for_claim, claim_places& places) {
     std::map<std::int64_t, std::string> queues;
     for (const std::string& name : what.queues) queues[at.names.id_of(name)] = name;
     const std::int64_t asked = at.clock.boot_now();
+    db.send(in_order_sql);
     db.send(prospect_sql, asked_of(at, for_claim.worker, what));
     if (!what.holds.empty()) db.send(stopped_sql, asked_of(what.holds, for_claim.worker));
     std::vector<rows> answers = db.finish();
     answer all;
-    while (answers[0].next()) all.read(answers[0], queues);
-    if (!what.holds.empty()) all.found.stopped = stopped_of(answers[1]);
+    while (answers[1].next()) all.read(answers[1], queues);
+    if (!what.holds.empty()) all.found.stopped = stopped_of(answers[2]);
     at.clock.learn(all.server_time, asked, at.clock.boot_now());
 
     places.marks.begin_anew(std::move(all.marks));
     places.requests.begin_anew(std::move(all.requests));
-    places.timers = (all.first_timer == 0 ? what.now : all.first_timer) - late_timers_us;
+    const auto begin_at = [&](time_us first) {
+      return (first == 0 ? what.now : first) - late_timers_us;
+    };
+    places.timers = begin_at(all.first_timer);
+    // Those before it may be very many: of workflows or builds that nobody serves any more.
+    places.new_timers = begin_at(all.first_new_timer);
     // In a test's time nothing takes any.
     places.sweeps.swept(at.clock.steady_now(), at.clock.is_virtual() ? 0 : all.cost_us);
     if (what.new_at_most <= 0) {

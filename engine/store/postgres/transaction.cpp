@@ -17,8 +17,7 @@ constexpr const char* who_and_settings_sql =
     "SELECT pg_current_xact_id(), (extract(epoch FROM clock_timestamp()) * 1000000)::int8, "
     "set_config('synchronous_commit', 'on', true), set_config('enable_seqscan', 'off', true), "
     "set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true), "
-    "set_config('enable_bitmapscan', 'off', true), set_config('jit', 'off', true), "
-    " set_config('idle_in_transaction_session_timeout', '10s', "
+    "set_config('jit', 'off', true), set_config('idle_in_transaction_session_timeout', '10s', "
     "true)";
 constexpr const char* commit_sql = "COMMIT";
 constexpr const char* roll_back_sql = "ROLLBACK";

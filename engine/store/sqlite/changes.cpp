@@ -18,6 +18,7 @@ void set_timer(turn& turn, std::int64_t run, std::int64_t space, const timer_row
   turn.db.sql("INSERT INTO timers(space, due, run, operation, purpose) VALUES (?1, ?2, ?3, ?4, ?5)")
       .with(space, timer.due, run, timer.operation, static_cast<int>(timer.purpose))
       .run();
+  turn.due_from.set(timer.due);
 }
 
 }  // namespace

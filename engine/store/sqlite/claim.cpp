@@ -123,19 +123,27 @@ class claimer {
 
   /// Own runs first, then those of nobody: one walk, since both lie among each other.
   void from_timers() {
+    if (result_.more_ready) return;
     std::vector<candidate> unowned;
     std::unordered_set<std::int64_t> found;  // one run may have several
     static const std::string sql =
         "SELECT " + candidate_columns +
         ", r.epoch, t.operation, t.due FROM timers t CROSS JOIN runs r ON r.id = t.run "
-        "WHERE t.space = ?1 AND t.due <= ?2 ORDER BY t.due, t.run, t.operation";
+        "WHERE t.space = ?1 AND t.due <= ?2 AND t.due >= ?3 ORDER BY t.due, t.run, t.operation";
     use rows = db_.sql(sql.c_str());
-    rows.with(space_, what_.now);
+    const std::int64_t steady = turn_.time.steady_now_us();
+    rows.with(space_, what_.now, turn_.due_from.begin(turn_.worker, steady));
     const auto wanted = static_cast<std::size_t>(what_.at_most);
-    std::size_t looked = 0;
+    std::size_t looked = 0, others = 0;
+    time_us first = what_.now;
     while (!result_.more_ready && rows.next()) {
       if (++looked > timers_looked_at_most && unowned.size() > wanted) break;
-      if (!may_take(rows)) continue;
+      if (!may_take(rows)) {
+        if (skipped_.contains(rows.id<run_id>(1))) first = std::min(first, rows.integer(12));
+        ++others;
+        continue;
+      }
+      first = std::min(first, rows.integer(12));
       if (rows.integer(2) == 0) {
         if (unowned.size() <= wanted && found.insert(rows.integer(0)).second)
           unowned.push_back(read_candidate(rows));
@@ -146,6 +154,7 @@ class claimer {
                            static_cast<epoch_t>(rows.integer(10)), rows.integer(12));
       if (!handed) choose(read_candidate(rows));
     }
+    turn_.due_from.looked(first, others, steady);
     for (const candidate& one : unowned) {
       if (result_.more_ready) return;
       choose(one);

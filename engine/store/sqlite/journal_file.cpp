@@ -35,6 +35,7 @@ turn journal_file::make_turn(std::int64_t worker) {
             .chance = *chance,
             .heads = heads_,
             .handed = handed_,
+            .due_from = due_from_,
             .worker = worker};
   turn.now = now();
   turn.latest = latest_.load();

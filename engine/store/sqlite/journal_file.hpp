@@ -105,6 +105,7 @@ class journal_file {
   // Guarded by mutex_.
   heads heads_;
   handed_timers handed_;
+  sqlite::due_from due_from_;
   std::int64_t seen_version_ = 0;  // PRAGMA data_version
   log_state begun_;                // of the open transaction
   bool follows_foreign_ = false;

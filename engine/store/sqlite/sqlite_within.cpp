@@ -96,11 +96,13 @@ absl::StatusOr<batch_result> sqlite_store::write_within(const caller_transaction
     sqlite::check_transaction(theirs, file_->where);
     sqlite::heads heads;
     sqlite::handed_timers handed;
+    sqlite::due_from due_from;
     sqlite::turn turn{.db = theirs,
                       .time = *file_->time,
                       .chance = *file_->chance,
                       .heads = heads,
                       .handed = handed,
+                      .due_from = due_from,
                       .now = file_->now()};
     sqlite::savepoint all(theirs);
     batch_result done;

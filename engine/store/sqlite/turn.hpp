@@ -5,6 +5,7 @@
 #include "engine/store/batch.hpp"
 #include "engine/store/sqlite/rows.hpp"
 #include "engine/store/sqlite/connection.hpp"
+#include "engine/store/sqlite/due_from.hpp"
 #include "engine/store/sqlite/handed.hpp"
 #include "engine/store/sqlite/heads.hpp"
 
@@ -25,6 +26,7 @@ struct turn {
   random& chance;
   sqlite::heads& heads;
   handed_timers& handed;
+  sqlite::due_from& due_from;
   time_us now = 0;
   std::int64_t worker = 0;  // who writes; 0: a client or operator
 

@@ -34,7 +34,12 @@ class Command:
     options: str = ""
     stores: tuple = STORES
     once: bool = False  # too long for each round
-    preload: str = ""  # a library; its lines are of the workload "W2-tcmalloc"
+    preload: str = ""  # a library
+
+    @property
+    def name(self):
+        """In the lines that are kept."""
+        return f"{self.workload}-tcmalloc" if self.preload else self.workload
 
 
 COMMANDS = [
@@ -178,7 +183,7 @@ def measure(bench, command, store):
         print(f"goals: {' '.join(call)} failed ({done.returncode}):\n{done.stderr}", file=sys.stderr, flush=True)
         return None
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    return [{**line, "workload": "W2-tcmalloc"} for line in lines] if command.preload else lines
+    return [{**line, "workload": command.name} for line in lines] if command.preload else lines
 
 
 def measure_all(how):

@@ -119,8 +119,8 @@ absl::StatusOr<std::vector<std::vector<encoded_event>>> postgres_store::read_beg
                           params(ids, bounded(at_most)));
       std::vector<std::vector<encoded_event>> beginnings(runs.size());
       while (found.next())
-        beginnings[static_cast<std::size_t>(found.integer(postgres::event_column_count) - 1)].push_back(
-            read_event(parts_->names(db), found));
+        beginnings[static_cast<std::size_t>(found.integer(postgres::event_column_count) - 1)]
+            .push_back(read_event(parts_->names(db), found));
       return beginnings;
     });
   });

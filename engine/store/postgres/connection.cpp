@@ -185,6 +185,11 @@ void connection::broken(std::string_view what) {
   fail(db_.get(), nullptr, what);
 }
 
+bool connection::knows(const char* sql) const {
+  const auto at = statements_.find(sql);
+  return at != statements_.end() && at->second->prepared;
+}
+
 void connection::enter_pipeline() {
   if (PQpipelineStatus(db_.get()) == PQ_PIPELINE_OFF && PQenterPipelineMode(db_.get()) != 1)
     broken("begin of a pipeline");

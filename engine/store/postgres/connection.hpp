@@ -87,6 +87,9 @@ class connection {
   /// Any number of statements without parameters, as one transaction if they don't say otherwise.
   void script(std::string_view sql);
 
+  /// Whether it was prepared, and so has a plan, perhaps.
+  bool knows(const char* sql) const;
+
   /// Called when an answer is long in coming (`limits::lock_warning_ms`), and every minute from then on,
   /// with the process of the server that works for us; not behind a pool, where nobody knows it.
   void on_long_wait(std::function<void(int process)> call) { long_wait_ = std::move(call); }

@@ -83,6 +83,7 @@ struct claim_places {
   low_water marks;
   time_us timers = 0;      // none is due that was due before
   time_us new_timers = 0;  // likewise, of runs that nobody has and that are for this worker
+  bool timers_due = true;  // when looked last
   sweep_times sweeps;
   bool got_less = true;  // the last claim did, than it asked for: the next looks from the beginning
 };

@@ -161,13 +161,16 @@ prospect look_ahead(server& at, const batch& for_claim, claim_places& places) {
     std::map<std::int64_t, std::string> queues;
     for (const std::string& name : what.queues) queues[at.names.id_of(name)] = name;
     const std::int64_t asked = at.clock.boot_now();
-    db.send(in_order_sql);
+    // When it is planned, which may be anew when tables have grown. Where nothing is due it makes no difference.
+    const bool in_order = places.timers_due || !db.knows(prospect_sql);
+    if (in_order) db.send(in_order_sql);
     db.send(prospect_sql, asked_of(at, for_claim.worker, what));
     if (!what.holds.empty()) db.send(stopped_sql, asked_of(what.holds, for_claim.worker));
     std::vector<rows> answers = db.finish();
+    rows* next = answers.data() + (in_order ? 1 : 0);
     answer all;
-    while (answers[1].next()) all.read(answers[1], queues);
-    if (!what.holds.empty()) all.found.stopped = stopped_of(answers[2]);
+    while (next->next()) all.read(*next, queues);
+    if (!what.holds.empty()) all.found.stopped = stopped_of(*++next);
     at.clock.learn(all.server_time, asked, at.clock.boot_now());
 
     places.marks.begin_anew(std::move(all.marks));
@@ -175,6 +178,7 @@ prospect look_ahead(server& at, const batch& for_claim, claim_places& places) {
     const auto begin_at = [&](time_us first) {
       return (first == 0 ? what.now : first) - late_timers_us;
     };
+    places.timers_due = all.first_timer != 0;
     places.timers = begin_at(all.first_timer);
     // Those before it may be very many: of workflows or builds that nobody serves any more.
     places.new_timers = begin_at(all.first_new_timer);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a claim costs, in steps of SQLite's virtual machine, behind due timers of what nobody serves; and that
 // nothing which lies before them is overlooked.
+#include "counting.hpp"
 #include "tests/conformance/writer.hpp"
 
 #include <doctest/doctest.h>
-#include <sqlite3.h>
 
 #include <memory>
 #include <utility>
@@ -13,25 +13,6 @@
 using namespace fermata::conformance;
 
 namespace {
-
-std::int64_t steps = 0;  // of all statements that have ended
-
-int count_steps(unsigned /*what*/, void* /*context*/, void* statement, void* /*time*/) {
-  steps += sqlite3_stmt_status(static_cast<sqlite3_stmt*>(statement), SQLITE_STMTSTATUS_VM_STEP, 1);
-  return 0;
-}
-
-int counts_steps(sqlite3* db, char** /*error*/, const void* /*api*/) {
-  return sqlite3_trace_v2(db, SQLITE_TRACE_PROFILE, count_steps, nullptr);
-}
-
-/// Each connection that is opened meanwhile counts its steps.
-struct counting {
-  counting() { sqlite3_auto_extension(reinterpret_cast<void (*)()>(counts_steps)); }
-  ~counting() { sqlite3_cancel_auto_extension(reinterpret_cast<void (*)()>(counts_steps)); }
-  counting(const counting&) = delete;
-  counting& operator=(const counting&) = delete;
-};
 
 constexpr std::int64_t many = 6'000;  // more than are looked at each time
 constexpr time_us hour = 3'600 * second;

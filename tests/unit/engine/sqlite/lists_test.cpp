@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a page of a list costs, in steps of SQLite's virtual machine, however many runs there are.
+#include "counting.hpp"
 #include "place.hpp"
 
 #include <fmt/format.h>
@@ -10,25 +11,6 @@
 using namespace fermata::conformance;
 
 namespace {
-
-std::int64_t steps = 0;  // of all statements that have ended
-
-int count_steps(unsigned /*what*/, void* /*context*/, void* statement, void* /*time*/) {
-  steps += sqlite3_stmt_status(static_cast<sqlite3_stmt*>(statement), SQLITE_STMTSTATUS_VM_STEP, 1);
-  return 0;
-}
-
-int counts_steps(sqlite3* db, char** /*error*/, const void* /*api*/) {
-  return sqlite3_trace_v2(db, SQLITE_TRACE_PROFILE, count_steps, nullptr);
-}
-
-/// Each connection that is opened meanwhile counts its steps.
-struct counting {
-  counting() { sqlite3_auto_extension(reinterpret_cast<void (*)()>(counts_steps)); }
-  ~counting() { sqlite3_cancel_auto_extension(reinterpret_cast<void (*)()>(counts_steps)); }
-  counting(const counting&) = delete;
-  counting& operator=(const counting&) = delete;
-};
 
 /// So that run n is newer than run n - 1.
 run_id id_of(std::int64_t n) { return run_id::of(ulid::from_view(fmt::format("{:016}", n))); }

@@ -24,6 +24,17 @@ struct beside : connection {
   }
 };
 
+/// What `work` does has been counted by the server when its sessions have ended: all that it opens.
+template <class Work>
+void and_wait(beside& on, Work&& work) {
+  const std::string others =
+      "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "
+      "backend_type = 'client backend' AND pid <> pg_backend_pid()";
+  const std::string sessions = on.text(others);
+  work();
+  on.wait_for(others, sessions);
+}
+
 inline std::string hex_of(const engine::run_id& run) {
   constexpr const char* digits = "0123456789abcdef";
   std::string text;

@@ -99,12 +99,8 @@ std::int64_t rows_read(beside& on) {
 
 /// By a store of its own, whose sessions end.
 std::int64_t cost_of(const scene& at, beside& on, const asked& one) {
-  const std::string others =
-      "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "
-      "backend_type = 'client backend' AND pid <> pg_backend_pid()";
-  const std::string sessions = on.text(others);
   const std::int64_t before = rows_read(on);
-  {
+  and_wait(on, [&] {
     open_options look;
     look.read_only = true;
     auto journal = open_store(address_of(at), look);
@@ -112,8 +108,7 @@ std::int64_t cost_of(const scene& at, beside& on, const asked& one) {
     const auto found = (*journal)->list(one.query);
     REQUIRE(found.ok());
     CHECK(found->size() == one.found);
-  }
-  on.wait_for(others, sessions);
+  });
   return rows_read(on) - before;
 }
 

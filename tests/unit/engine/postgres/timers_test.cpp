@@ -49,16 +49,11 @@ std::int64_t entries_read(beside& on) {
 
 /// What it reads by a store of its own, whose sessions end.
 std::int64_t cost_of(scene& at, beside& on, const std::function<void(store&)>& work) {
-  const std::string others =
-      "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "
-      "backend_type = 'client backend' AND pid <> pg_backend_pid()";
-  const std::string sessions = on.text(others);
   const std::int64_t before = entries_read(on);
-  {
+  and_wait(on, [&] {
     const auto journal = at.factory->reopen();
     work(*journal);
-  }
-  on.wait_for(others, sessions);
+  });
   return entries_read(on) - before;
 }
 

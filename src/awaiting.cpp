@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a client waits for a run's end: told by name what a worker of this process ended, and looking
-// when another process may have.
+// How a client waits for a run's end: told by name of what a worker of this process ended, and of what
+// another process ended by one thread that looks for all who wait.
+#include "engine/event/encode.hpp"
 #include "engine/limits.hpp"
 #include "src/convert.hpp"
 #include "src/journal_impl.hpp"
@@ -11,13 +12,17 @@
 #include <chrono>
 #include <condition_variable>
 #include <memory>
+#include <unordered_set>
 #include <vector>
 
 namespace fermata::detail {
 
 namespace {
 
-constexpr std::int64_t look_again_us = 1'000'000;  // whatever nobody told of
+constexpr std::int64_t look_again_us = 1'000'000;  // for what nobody told of
+constexpr std::size_t looked_for_at_once = 1'000;
+// Looks for many take a fifth of the time at most, however often others write.
+constexpr std::int64_t pause_per_look = 4;
 
 /// What the run ended with, as the client gets it.
 payload outcome_of(engine::event_kind how, const std::string& id, const engine::event& last) {
@@ -51,7 +56,7 @@ class journal_impl::waiter {
   waiter(journal_impl& among, const engine::chain_id& chain) : among_(among), chain_(chain) {
     const std::lock_guard lock(among_.mutex_);
     among_.want_watcher();
-    here_ = among_.here_.contains(chain);
+    needs_look_ = !among_.here_.contains(chain);  // its end will be told
     enlist();
   }
   ~waiter() {
@@ -60,27 +65,35 @@ class journal_impl::waiter {
   }
   waiter(const waiter&) = delete;
 
-  /// The run goes on in this process: its end will be told.
-  bool needs_no_look() { return std::exchange(here_, false); }
+  /// Whether the run may have ended without this having been told.
+  bool needs_look() const noexcept { return needs_look_; }
 
-  /// A later run of the chain was named: then it has to be looked at again.
-  bool is_for(const engine::chain_id& chain) {
-    if (chain == chain_) return true;
+  const engine::chain_id& chain() const noexcept { return chain_; }
+  /// A later run of this chain was named.
+  void wait_for(const engine::chain_id& chain) {
     const std::lock_guard lock(among_.mutex_);
     leave();
     chain_ = chain;
     enlist();
-    return false;
   }
 
-  /// False when the time is over. Otherwise there is an end, or a reason to look.
+  /// False when the time is over. Otherwise there is an end, or a reason to look, or neither.
   bool wait(std::int64_t left_us) {
     if (left_us <= 0) return false;
     std::unique_lock lock(among_.mutex_);
-    changed_->wait_for(lock, std::chrono::microseconds(std::min(left_us, look_again_us)),
-                       [this] { return look_; });
-    here_ = !look_ && among_.here_.contains(chain_);
-    look_ = false;
+    const bool woken =
+        changed_->wait_for(lock, std::chrono::microseconds(std::min(left_us, look_again_us)),
+                           [this] { return look_; });
+    needs_look_ = std::exchange(look_, false);
+    if (!woken && !among_.here_.contains(chain_)) {
+      needs_look_ = left_us <= look_again_us;  // for the last time
+      if (!needs_look_ && among_.nobody_looked()) {
+        lock.unlock();
+        among_.look_for_ends(whose::others);
+        lock.lock();
+        needs_look_ = std::exchange(look_, false);
+      }
+    }
     seen_ = told_ ? &*told_ : nullptr;
     return true;
   }
@@ -120,7 +133,7 @@ class journal_impl::waiter {
 
   // Touched only by who waits.
   const ending* seen_ = nullptr;
-  bool here_ = false;
+  bool needs_look_ = true;
 };
 
 void journal_impl::run_ended(const engine::chain_id& chain) {
@@ -149,6 +162,73 @@ void journal_impl::runs_may_have_ended() {
 
 void journal_impl::look_all() {
   for (auto& [chain, who] : waiters_) who->look();
+}
+
+/// One thread that sees what other processes wrote. Started when somebody waits.
+void journal_impl::want_watcher() {
+  if (watcher_.joinable() || pump_) return;
+  watcher_ = std::thread([this] { watch(); });
+}
+
+void journal_impl::watch() {
+  std::uint32_t seen = store_->wake_count();
+  std::uint32_t seen_of_others = seen - store_->wakes_of_own_ends();
+  bool to_look = false;
+  std::int64_t not_before = 0;  // steady µs
+  while (!closing_) {
+    const std::int64_t pause = not_before - time_->steady_now_us();
+    store_->wait(seen, !to_look ? engine::limits::idle_poll_ms * 1000 : pause > 0 ? pause : 0);
+    const std::uint32_t now = store_->wake_count();
+    if (std::exchange(seen, now) != now) {
+      // Who waits is told of what this process did by name.
+      const std::uint32_t of_others = now - store_->wakes_of_own_ends();
+      if (std::exchange(seen_of_others, of_others) != of_others) {
+        to_look = true;
+        const std::lock_guard lock(mutex_);
+        if (worker_ != nullptr) worker_->poke_for(now);
+      }
+    }
+    const std::int64_t began = time_->steady_now_us();
+    if (!to_look || began < not_before) continue;
+    look_for_ends(whose::all);
+    to_look = false;
+    const std::int64_t ended = time_->steady_now_us();
+    not_before = ended + (ended - began) * pause_per_look;
+  }
+}
+
+/// For a second. Who is told so looks.
+bool journal_impl::nobody_looked() {
+  const std::int64_t now = time_->steady_now_us();
+  if (now - looked_at_ < look_again_us) return false;
+  looked_at_ = now;
+  return true;
+}
+
+/// For all that somebody waits for, so many at a time. What this process has may end elsewhere, too.
+void journal_impl::look_for_ends(whose which) {
+  std::unordered_set<engine::chain_id> chains;
+  {
+    const std::lock_guard lock(mutex_);
+    looked_at_ = time_->steady_now_us();
+    for (const auto& [chain, who] : waiters_)
+      if (which == whose::all || !here_.contains(chain)) chains.insert(chain);
+  }
+  const std::vector<engine::chain_id> all(chains.begin(), chains.end());
+  for (std::size_t i = 0; i < all.size() && !closing_; i += looked_for_at_once) {
+    auto ends = store_->ends_of(
+        {all.begin() + static_cast<std::ptrdiff_t>(i),
+         all.begin() + static_cast<std::ptrdiff_t>(std::min(i + looked_for_at_once, all.size()))});
+    if (!ends.ok()) return runs_may_have_ended();  // and who looks is told why it can't
+    for (const engine::chain_ends::end& end : ends->ended) {
+      auto last = engine::decode(end.run, end.last);
+      if (last.ok())
+        run_ended(end.chain, end.run, std::move(*last));
+      else
+        run_ended(end.chain);
+    }
+    for (const engine::chain_id& chain : ends->unknown) run_ended(chain);
+  }
 }
 
 void journal_impl::has_here(const engine::chain_id& chain) {
@@ -192,10 +272,18 @@ payload journal_impl::result(std::string_view chain, std::optional<duration> lim
   }
   waiter mine(*this, id_of(chain));
   for (;;) {
-    if (!mine.needs_no_look()) {
-      const engine::run_row row = newest_of(chain);
-      if (auto value = ended_with(row)) return std::move(*value);
-      if (!mine.is_for(row.chain)) continue;
+    if (mine.needs_look()) {
+      auto ends = store_->ends_of({mine.chain()});
+      raise(ends.status(), std::string(chain));
+      for (const engine::chain_ends::end& end : ends->ended) {
+        auto last = engine::decode(end.run, end.last);
+        raise(last.status(), end.run.text());
+        return outcome_of(last->kind, end.run.text(), *last);
+      }
+      if (!ends->unknown.empty()) {
+        mine.wait_for(newest_of(chain).chain);
+        continue;
+      }
     }
     if (!mine.wait(until - time_->steady_now_us())) throw over();
     if (const waiter::ending* end = mine.told())

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/journal_impl.hpp"
 
-#include "engine/limits.hpp"
 #include "engine/ports/real.hpp"
 #include "src/convert.hpp"
 
@@ -47,28 +46,6 @@ void journal_impl::attach_worker(local_worker* worker) {
   visits_over_.wait(lock, [this] { return visits_ == 0; });
   here_.clear();
   look_all();
-}
-
-/// One thread that sees what other processes wrote. Started when somebody waits.
-void journal_impl::want_watcher() {
-  if (watcher_.joinable() || pump_) return;
-  watcher_ = std::thread([this] { watch(); });
-}
-
-void journal_impl::watch() {
-  std::uint32_t seen = store_->wake_count();
-  std::uint32_t seen_of_others = seen - store_->wakes_of_own_ends();
-  while (!closing_) {
-    store_->wait(seen, engine::limits::idle_poll_ms * 1000);
-    const std::uint32_t now = store_->wake_count();
-    if (std::exchange(seen, now) == now) continue;
-    // Who waits is told of what this process did by name.
-    const std::uint32_t of_others = now - store_->wakes_of_own_ends();
-    if (std::exchange(seen_of_others, of_others) == of_others) continue;
-    const std::lock_guard lock(mutex_);
-    look_all();
-    if (worker_ != nullptr) worker_->poke_for(now);
-  }
 }
 
 }  // namespace detail

@@ -92,6 +92,9 @@ class journal_impl final : public engine_port {
   engine::event last_event(const engine::run_row& row) const;
   void look_all();
   void watch();
+  enum class whose { all, others };
+  void look_for_ends(whose which);
+  bool nobody_looked();
   void want_watcher();
 
   // Set once.
@@ -106,6 +109,7 @@ class journal_impl final : public engine_port {
   std::mutex mutex_;
   std::unordered_multimap<engine::chain_id, waiter*> waiters_;
   std::unordered_set<engine::chain_id> here_;  // see has_here
+  std::int64_t looked_at_ = 0;                 // for all that wait; steady µs
   local_worker* worker_ = nullptr;
   int visits_ = 0;
   std::condition_variable visits_over_;

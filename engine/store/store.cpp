@@ -4,6 +4,7 @@
 #include "engine/store/status.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace fermata::engine {
 
@@ -17,6 +18,26 @@ absl::StatusOr<batch_result> store::write_within(const caller_transaction&, cons
 absl::StatusOr<std::vector<std::vector<encoded_event>>> store::read_beginnings(
     const std::vector<run_id>&, std::size_t) const {
   return std::vector<std::vector<encoded_event>>{};
+}
+
+absl::StatusOr<chain_ends> store::ends_of(const std::vector<chain_id>& chains) const {
+  chain_ends found;
+  for (const chain_id& chain : chains) {
+    const auto row = find_chain(chain);
+    if (absl::IsNotFound(row.status())) {
+      found.unknown.push_back(chain);
+      continue;
+    }
+    if (!row.ok()) return row.status();
+    if (!ended(row->state)) continue;
+    const auto last = read_head(row->run);
+    if (!last.ok()) return last.status();
+    auto events = read_events(row->run, last->position, 1);
+    if (!events.ok()) return events.status();
+    if (!events->empty() && events->front().kind != event_kind::run_continued)
+      found.ended.push_back({chain, row->run, std::move(events->front())});
+  }
+  return found;
 }
 
 absl::StatusOr<care> store::needs_care(std::int64_t me) {

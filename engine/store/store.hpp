@@ -92,6 +92,17 @@ struct run_place {
   head last;
 };
 
+/// How chains ended.
+struct chain_ends {
+  struct end {
+    chain_id chain;
+    run_id run;  // its last
+    encoded_event last;
+  };
+  std::vector<end> ended;
+  std::vector<chain_id> unknown;  // no chain has this name: a later run of one, or nothing
+};
+
 /// The one contract of all stores. A positions' order per run is promised; no global order is.
 /// Errors: UNAVAILABLE and RESOURCE_EXHAUSTED (disk full) may be tried again: nothing is lost;
 /// DATA_LOSS names what is damaged. Every message is a sentence; the payload `fer_code` of a status
@@ -188,6 +199,9 @@ class store {
   virtual absl::StatusOr<run_row> find_run(const run_id& run) const = 0;
   /// The open run of the chain, else its last.
   virtual absl::StatusOr<run_row> find_chain(const chain_id& chain) const = 0;
+  /// Of these chains those that have ended, in no order: for who waits for many. One whose last run
+  /// continues anew hasn't.
+  virtual absl::StatusOr<chain_ends> ends_of(const std::vector<chain_id>& chains) const;
   /// One per workflow that has the key; one at most when `workflow` is given.
   virtual absl::StatusOr<std::vector<run_row>> find_key(std::string_view space,
                                                         std::string_view workflow,

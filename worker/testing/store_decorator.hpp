@@ -86,6 +86,10 @@ class store_decorator : public engine::store {
   or_status<engine::run_row> find_chain(const engine::chain_id& chain) const override {
     return inner_->find_chain(chain);
   }
+  or_status<engine::chain_ends> ends_of(
+      const std::vector<engine::chain_id>& chains) const override {
+    return inner_->ends_of(chains);
+  }
   or_status<std::vector<engine::run_row>> find_key(std::string_view space,
                                                    std::string_view workflow,
                                                    std::string_view key) const override {

@@ -61,6 +61,7 @@ class postgres_store final : public store {
       std::int64_t worker, const std::vector<run_id>& runs) const override;
   absl::StatusOr<run_row> find_run(const run_id& run) const override;
   absl::StatusOr<run_row> find_chain(const chain_id& chain) const override;
+  absl::StatusOr<chain_ends> ends_of(const std::vector<chain_id>& chains) const override;
   absl::StatusOr<std::vector<run_row>> find_key(std::string_view space, std::string_view workflow,
                                                 std::string_view key) const override;
   absl::StatusOr<std::vector<run_row>> find_prefix(std::string_view run_id_prefix,

@@ -28,6 +28,11 @@ BOUNDS = [
     ("postgres", "W2", "statements_per_run - 6 * commits_per_run", -20, 1, "4.5 to 5.4 a commit, however many runs are in it"),
     ("postgres", "W2", "wal_bytes_per_run", 1, 9_500, "7.8 KB: as W1, with fewer commits"),
     ("postgres", "W2", "switches_per_run", 0.1, 30, "7: as SQLite, and the sockets"),
+    # Clients in a process of their own, 64 runs in flight, two worker processes: who waits is looked for together. When
+    # each looked whenever others had written anything, it were 27 statements and 29 to 40 thread changes.
+    ("sqlite", "W2-across", "switches_per_run", 0.1, 12, "3.2 to 3.4: a thread that starts and is told, and the thread that looks"),
+    ("postgres", "W2-across", "statements_per_run", 0.1, 6, "2.4 to 2.9: one look when the wait begins, a share of the starts and of looks for all"),
+    ("postgres", "W2-across", "switches_per_run", 0.1, 16, "4.4: as SQLite, and the sockets"),
     # Nothing to do, for 8 s: a poll each 30 s and a look at leases each 15 s; tests/e2e/postgres/idle.py has it longer.
     ("sqlite", "W12", "idle_statements", 0, 12, "9 in 8 s: a look is several; a statement each 50 ms were 160"),
     ("postgres", "W12", "idle_statements", 0, 4, "0 or 1: 360 an hour are three in 30 s"),

@@ -28,7 +28,7 @@ def said(*command):
 
 def of_bench(program, store):
     sizes = "--seconds 1 --repeat 1 --in-flight 64 --idle 8".split()
-    lines = [json.loads(one) for one in said(program, "W1", "W2", "W12", *sizes, "--on", store).stdout.splitlines()]
+    lines = [json.loads(one) for one in said(program, "W1", "W2", "W2-across", "W12", *sizes, "--on", store).stdout.splitlines()]
     return {line["workload"]: line for line in lines}
 
 

@@ -3,7 +3,7 @@
 """goals.py: measures W1 to W12 on SQLite and Postgres by turns, and writes bench/GOALS.md: each figure beside what
 bare writes reached in the same minute, and beside its goal.
 
-    cmake --preset release && cmake --build --preset release --target fermata_bench fermata_minimal_worker
+    cmake --preset release && cmake --build --preset release --target fermata_bench
     bench/goals.py                        # more than an hour; leave the machine alone meanwhile
     bench/goals.py --rounds 1 --only W1,W2 --page /tmp/page.md
     bench/goals.py --from build/goals.jsonl    # only the page, from what was measured before
@@ -191,7 +191,7 @@ def measure_all(how):
     bench = how.bin / "fermata-bench"
     if not bench.exists():
         sys.exit(f"goals: {bench} isn't there; build it: cmake --preset release && cmake --build --preset release "
-                 "--target fermata_bench fermata_minimal_worker")
+                 "--target fermata_bench")
     only = set(filter(None, how.only.split(",")))
     chosen = [one for one in COMMANDS if not only or one.workload in only]
     began = time.monotonic()

@@ -67,10 +67,11 @@ ssize_t pwrite64(int file, const void* bytes, size_t size, off64_t at) {
   if (is_log(file)) wal_bytes.fetch_add(size, std::memory_order_relaxed);
   return ::syscall(SYS_pwrite64, file, bytes, size, at);
 }
-int sqlite3_reset(sqlite3_stmt* what) {
-  static auto* const real = hidden<decltype(sqlite3_reset)>("sqlite3_reset");
+// The linker's --wrap: SQLite may be linked as an archive, and then has no library to look for it in.
+int __real_sqlite3_reset(sqlite3_stmt* what);
+int __wrap_sqlite3_reset(sqlite3_stmt* what) {
   statements.fetch_add(1, std::memory_order_relaxed);
-  return real(what);
+  return __real_sqlite3_reset(what);
 }
 // As the store sends its statements.
 int PQsendQueryPrepared(PGconn* db, const char* name, int count, const char* const* values,

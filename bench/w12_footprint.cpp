@@ -23,27 +23,29 @@ namespace fermata::bench {
 
 namespace {
 
-std::string minimal_worker() {
-  return std::filesystem::read_symlink("/proc/self/exe").parent_path() / "fermata-minimal-worker";
+/// The one that has this store.
+std::string minimal_worker(const settings& how) {
+  return std::filesystem::read_symlink("/proc/self/exe").parent_path() /
+         ("fermata-minimal-worker-" +
+          std::string(how.on == store_kind::postgres ? "postgres" : "sqlite"));
 }
 
 /// The worker program, which says nothing.
 class program {
  public:
-  explicit program(std::vector<std::string> words) {
-    words.insert(words.begin(), minimal_worker());
+  program(const std::string& file, std::vector<std::string> words) {
+    words.insert(words.begin(), file);
     std::vector<char*> pointers;
     for (std::string& one : words) pointers.push_back(one.data());
     pointers.push_back(nullptr);
     posix_spawn_file_actions_t files;
     posix_spawn_file_actions_init(&files);
-    for (const int file : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
-      posix_spawn_file_actions_addopen(&files, file, "/dev/null", O_RDWR, 0);
+    for (const int open : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+      posix_spawn_file_actions_addopen(&files, open, "/dev/null", O_RDWR, 0);
     const int failed = ::posix_spawn(&id_, pointers[0], &files, nullptr, pointers.data(), environ);
     posix_spawn_file_actions_destroy(&files);
     if (failed != 0) {
-      std::fprintf(stderr,
-                   "fermata-bench: W12: %s can't be started; build fermata_minimal_worker\n",
+      std::fprintf(stderr, "fermata-bench: W12: %s can't be started; build fermata_bench\n",
                    pointers[0]);
       std::exit(1);
     }
@@ -101,24 +103,25 @@ idle rest(const settings& how, const program& other, double seconds) {
 }  // namespace
 
 void w12_footprint(const settings& how, report& to) {
+  const std::string file = minimal_worker(how);
   std::vector<double> first_runs, bare_starts, commits;
   idle resting;
   const double idle_s = how.idle_seconds > 0 ? how.idle_seconds : how.seconds;
   for (int i = 0; i < how.repeat; ++i) {
     double began = now_s();
-    program({"--version"}).ended();
+    program(file, {"--version"}).ended();
     bare_starts.push_back(now_s() - began);
     const auto on = make_ground(how, "w12");
     const journal here = open(on->address());
     const auto waiting = client(here).start(no_op, 1);
     for (const double took : on->commits()->idle(20)) commits.push_back(took);
     began = now_s();
-    const program worker({"--journal", on->address()});
+    const program worker(file, {"--journal", on->address()});
     (void)waiting.result();
     first_runs.push_back(now_s() - began);
     if (i + 1 == how.repeat) resting = rest(how, worker, idle_s);
   }
-  const double bytes = static_cast<double>(std::filesystem::file_size(minimal_worker()));
+  const double bytes = static_cast<double>(std::filesystem::file_size(file));
   line out("W12");
   out.put("stripped_mb", bytes / (1024 * 1024))
       .put("first_run_p50_ms", percentile(first_runs, 0.5) * 1e3, 1)

@@ -6,7 +6,8 @@ include(GNUInstallDirs)
 set(fermata_package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/fermata")
 
 install(
-  TARGETS fermata_headers fermata_engine fermata_sdk fermata_worker fermata_all fermata_module
+  TARGETS fermata_headers fermata_engine fermata_postgres fermata_sdk fermata_worker fermata_embedded fermata_all
+    fermata_module
   EXPORT fermata_targets
   FILE_SET HEADERS)
 install(EXPORT fermata_targets
@@ -23,6 +24,7 @@ write_basic_package_version_file(
   COMPATIBILITY SameMinorVersion)
 install(
   FILES
+    "${PROJECT_SOURCE_DIR}/cmake/fermata_archives.cmake"
     "${PROJECT_BINARY_DIR}/cmake/fermataConfig.cmake"
     "${PROJECT_BINARY_DIR}/cmake/fermataConfigVersion.cmake"
   DESTINATION "${fermata_package_dir}")

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/ports/real.hpp"
 
-#include <openssl/rand.h>
 #include <pthread.h>
+#include <sys/random.h>
 #include <time.h>
 
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -24,9 +25,15 @@ std::int64_t read_clock_us(clockid_t which) {
 }
 
 void draw(unsigned char* to, std::size_t size) {
-  if (RAND_bytes(to, static_cast<int>(size)) != 1) {
-    std::fputs("fermata: RAND_bytes failed; there is no randomness to make ids from\n", stderr);
-    std::abort();
+  while (size > 0) {
+    const ssize_t drawn = ::getrandom(to, size, 0);
+    if (drawn < 0 && errno == EINTR) continue;
+    if (drawn <= 0) {
+      std::fputs("fermata: getrandom failed; there is no randomness to make ids from\n", stderr);
+      std::abort();
+    }
+    to += drawn;
+    size -= static_cast<std::size_t>(drawn);
   }
 }
 

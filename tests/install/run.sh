@@ -26,6 +26,22 @@ cmake -S "$fresh/stranger" -B "$fresh/build" -G Ninja \
   -DCMAKE_CXX_COMPILER="$compiler" -DCMAKE_PREFIX_PATH="$fresh/prefix"
 cmake --build "$fresh/build"
 
+# Without Postgres, and with what else there is linked into it.
+cmake -S "$fresh/stranger" -B "$fresh/archives" -G Ninja -DFERMATA_STATIC_LIBRARIES=ON \
+  -DCMAKE_CXX_COMPILER="$compiler" -DCMAKE_PREFIX_PATH="$fresh/prefix"
+cmake --build "$fresh/archives" --target embedded stranger
+for built in build archives; do
+  said=$("$fresh/$built/embedded" "$fresh/$built/journal.db")
+  [[ $said == *"linked without Postgres"*$'\n42' ]] || fail "embedded said: $said"
+done
+if readelf -d "$fresh/build/embedded" | grep -E 'NEEDED.*libpq'; then
+  fail "a program without Postgres needs the library above"
+fi
+if readelf -d "$fresh/archives/embedded" | grep -E 'NEEDED.*(libpq|sqlite|protobuf|absl|boost|crypto|zstd)'; then
+  fail "a program that has its libraries in itself needs those above"
+fi
+[[ $("$fresh/archives/stranger") =~ ^fermata ]] || fail "with Postgres and archives: it doesn't run"
+
 said=$("$fresh/build/stranger")
 echo "$said"
 [[ $said =~ ^fermata\ [0-9]+\.[0-9]+\.[0-9]+$ ]]

@@ -3,7 +3,7 @@
 
 #include "engine/check.hpp"
 #include "engine/store/memory/memory_store.hpp"
-#include "engine/store/postgres/postgres_store.hpp"
+#include "engine/store/postgres/linked.hpp"
 #include "src/convert.hpp"
 
 #include <unistd.h>
@@ -78,6 +78,8 @@ class in_postgres final : public place {
   explicit in_postgres(engine::open_options how) : how_(std::move(how)) {
     const char* server = std::getenv("FERMATA_TEST_POSTGRES");
     FERMATA_CHECK(server != nullptr, "FERMATA_TEST_POSTGRES must name a server");
+    FERMATA_CHECK(engine::empty_postgres_journal != nullptr,
+                  "this program is linked without Postgres: link fermata::fermata");
     const std::lock_guard guard(mutex_);
     if (free_.empty()) {
       address_ = std::string(server) + "?schema=kit_" + std::to_string(::getpid()) + "_" +

@@ -97,10 +97,6 @@ std::string address::list::beginning_at(std::size_t first) const {
   return all;
 }
 
-bool is_postgres_address(std::string_view text) {
-  return text.starts_with("postgres://") || text.starts_with("postgresql://");
-}
-
 address parse_address(std::string_view text) {
   address found{.text = without_password(text)};
   if (!is_postgres_address(text)) bad_address(text, "it doesn't begin with postgres://");

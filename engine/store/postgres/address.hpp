@@ -30,7 +30,9 @@ struct address {
 /// `fermata.`, which stands before each name in our statements, replaced by the schema's name.
 std::string in_schema(std::string_view schema, std::string_view sql);
 
-bool is_postgres_address(std::string_view text);
+inline bool is_postgres_address(std::string_view text) {
+  return text.starts_with("postgres://") || text.starts_with("postgresql://");
+}
 
 /// Throws store_failure (FER-2001) with what is wrong and how it should look.
 address parse_address(std::string_view text);

@@ -152,6 +152,12 @@ void postgres_store::interrupt() { parts_->wake.bump(); }
 
 // ---- opening ----
 
+// A program that asks the linker for this has the whole folder (engine/CMakeLists.txt).
+extern "C" {
+extern const int fermata_links_postgres;
+const int fermata_links_postgres = 1;
+}
+
 absl::StatusOr<std::shared_ptr<store>> open_postgres_store(std::string_view address,
                                                            const open_options& options) {
   using result = absl::StatusOr<std::shared_ptr<store>>;

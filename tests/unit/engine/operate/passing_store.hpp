@@ -83,8 +83,7 @@ class passing_store : public store {
   absl::StatusOr<run_row> find_chain(const chain_id& chain) const override {
     return inner_.find_chain(chain);
   }
-  absl::StatusOr<chain_ends> ends_of(
-      const std::vector<chain_id>& chains) const override {
+  absl::StatusOr<chain_ends> ends_of(const std::vector<chain_id>& chains) const override {
     return inner_.ends_of(chains);
   }
   absl::StatusOr<std::vector<run_row>> find_key(std::string_view space, std::string_view workflow,

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+# FERMATA_STATIC_LIBRARIES=ON: a program gets into itself what it needs of abseil, protobuf, Boost, SQLite and zstd,
+# and of OpenSSL its SHA-256, where the system has them as archives: it starts in half the time, without some forty
+# libraries to load.
+option(FERMATA_STATIC_LIBRARIES "Link the libraries that Fermata uses as archives" OFF)
+
+function(_fermata_prefer_archive target)
+  get_target_property(aliased ${target} ALIASED_TARGET)
+  if(aliased)
+    set(target ${aliased})
+  endif()
+  get_property(seen GLOBAL PROPERTY _fermata_archives)
+  if(target IN_LIST seen)
+    return()
+  endif()
+  set_property(GLOBAL APPEND PROPERTY _fermata_archives ${target})
+  get_target_property(configs ${target} IMPORTED_CONFIGURATIONS)
+  foreach(suffix "" ${configs})
+    string(PREPEND suffix "_")
+    string(REGEX REPLACE "_$" "" suffix "${suffix}")
+    get_target_property(path ${target} IMPORTED_LOCATION${suffix})
+    if(path MATCHES "\\.so[.0-9]*$")
+      string(REGEX REPLACE "\\.so[.0-9]*$" ".a" archive "${path}")
+      if(EXISTS "${archive}")
+        set_target_properties(${target} PROPERTIES IMPORTED_LOCATION${suffix} "${archive}")
+      endif()
+    endif()
+  endforeach()
+  get_target_property(needed ${target} INTERFACE_LINK_LIBRARIES)
+  foreach(one IN LISTS needed)
+    if(TARGET "${one}")
+      _fermata_prefer_archive("${one}")
+    endif()
+  endforeach()
+endfunction()
+
+# Only what of libcrypto is asked for comes from its archive, and that is a function without a state. A program's own
+# OpenSSL::Crypto stays the library that libpq has loaded, too: a process must not have all of it twice.
+add_library(fermata_sha256 INTERFACE IMPORTED GLOBAL)
+if(FERMATA_STATIC_LIBRARIES)
+  foreach(target absl::flat_hash_map absl::status absl::statusor absl::strings protobuf::libprotobuf-lite
+      Boost::json Boost::url SQLite::SQLite3 zstd::libzstd_shared)
+    _fermata_prefer_archive(${target})
+  endforeach()
+  find_library(FERMATA_CRYPTO_ARCHIVE libcrypto.a)
+  mark_as_advanced(FERMATA_CRYPTO_ARCHIVE)
+endif()
+if(FERMATA_CRYPTO_ARCHIVE)
+  target_link_libraries(fermata_sha256 INTERFACE "${FERMATA_CRYPTO_ARCHIVE}")
+  target_include_directories(fermata_sha256 INTERFACE ${OPENSSL_INCLUDE_DIR})
+else()
+  target_link_libraries(fermata_sha256 INTERFACE OpenSSL::Crypto)
+endif()

@@ -14,6 +14,7 @@ using postgres::params;
 using postgres::rows;
 
 // Of each chain without an open run and without a request its last event; nothing of one that isn't there.
+// Requests by scalar subqueries: as EXISTS they might become a join over all of them.
 constexpr const char* ends_sql =
     "SELECT " FERMATA_EVENT_COLUMNS
     ", u.chain, r.run FROM unnest($1::uuid[]) AS u(chain) "
@@ -25,9 +26,11 @@ constexpr const char* ends_sql =
     "  ON true "
     "LEFT JOIN LATERAL (SELECT * FROM fermata.events e WHERE e.run = r.run AND r.state >= 3 "
     "  ORDER BY e.position DESC LIMIT 1) e ON true "
-    "WHERE coalesce(r.state, 3) >= 3 AND NOT EXISTS(SELECT 1 FROM fermata.start_requests q "
-    "  WHERE q.run = u.chain AND q.chain IS NULL) "
-    "AND NOT EXISTS(SELECT 1 FROM fermata.start_requests q WHERE q.chain = u.chain)";
+    "WHERE CASE WHEN coalesce(r.state, 3) >= 3 THEN "
+    "  (SELECT q.run FROM fermata.start_requests q WHERE q.run = u.chain AND q.chain IS NULL) IS "
+    "NULL "
+    "  AND (SELECT q.run FROM fermata.start_requests q WHERE q.chain = u.chain LIMIT 1) IS NULL "
+    "  ELSE false END";
 
 }  // namespace
 

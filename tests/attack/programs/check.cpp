@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "check.hpp"
 
-#include "engine/event/encode.hpp"
 #include "engine/operate/verify.hpp"
 #include "interpreter.hpp"
 #include "program.hpp"
 #include "src/journal_impl.hpp"
+#include "tests/attack/step_ends.hpp"
 
 #include <chrono>
 #include <cstdio>
@@ -18,11 +18,11 @@ namespace programs {
 namespace {
 
 using namespace fermata;
-using engine::time_us;
 
 struct tally {
   std::int64_t operations = 0, runs = 0, attempts = 0;
   int wrong = 0, repeated = 0, attention = 0, findings = 0;
+  int stale = 0;  // begun late by an owner of before
 };
 
 void complain(int& count, const std::string& what) {
@@ -34,57 +34,24 @@ struct logged {
   std::map<std::string, std::set<std::string>> keys;  // place → idempotency keys
 };
 
-struct step_end {
-  time_us at = 0;
-  int attempt = 0;  // whose it is
-};
-
-/// By idempotency key.
-std::map<std::string, step_end> finished_steps(engine::store& store) {
-  std::map<std::string, step_end> finished;
-  std::map<engine::run_id, std::string> origins;
-  std::string cursor;
-  for (;;) {
-    auto some = store.changes(cursor, 1000);
-    if (!some.ok() || some->empty()) return finished;
-    for (const engine::stored_event& s : *some) {
-      cursor = s.cursor;
-      auto e = engine::decode(s.run, s.what);
-      if (!e.ok()) continue;  // verify says so
-      if (e->kind == engine::event_kind::run_started)
-        origins[s.run] =
-            engine::run_id::of(engine::ulid::from_view(e->details.started().origin())).text();
-      if (e->kind == engine::event_kind::step_completed ||
-          e->kind == engine::event_kind::step_failed)
-        finished[origins[s.run] + "/" + e->operation + "/" + e->name] = {
-            e->at, e->details.step().attempts()};
-    }
-  }
-}
-
-std::map<std::int64_t, logged> read_log(engine::store& store, const std::string& log, tally& t) {
-  const std::map<std::string, step_end> finished = finished_steps(store);
+std::map<std::int64_t, logged> read_log(engine::store& store, const std::string& log, int freezes,
+                                        tally& t) {
+  using verdict = attack::step_ends::verdict;
+  attack::step_ends ends(store);
   std::map<std::int64_t, logged> found;
-  std::map<std::pair<std::string, int>, int> begun;  // key and attempt → how often
   std::ifstream lines(log);
   std::int64_t seed = 0;
-  std::string place, key;
-  int attempt = 0;
-  time_us at = 0;
-  while (lines >> seed >> place >> key >> attempt >> at) {
+  std::string place;
+  attack::beginning b;
+  while (lines >> seed >> place >> b.key >> b.attempt >> b.at_us >> b.epoch) {
     ++t.attempts;
-    found[seed].keys[place].insert(key);
-    const bool first = ++begun[{key, attempt}] == 1;
-    const auto known = finished.find(key);
-    if (known == finished.end()) continue;
-    // An outcome's time is that of its owner's look at the inbox, which may begin before it came there:
-    // the attempt whose outcome it is may seem to be later.
-    if (first && attempt == known->second.attempt) continue;
-    if (at > known->second.at + 2000)
-      complain(t.repeated, key + " began again (attempt " + std::to_string(attempt) + ") " +
-                               std::to_string(at - known->second.at) +
-                               " us after its outcome (of " +
-                               std::to_string(known->second.attempt) + ") was committed");
+    found[seed].keys[place].insert(b.key);
+    const verdict v = ends.judge(b);
+    if (v == verdict::stale && ++t.stale <= attack::step_ends::stale_at_most(freezes)) continue;
+    if (v == verdict::stale || v == verdict::repeated)
+      complain(t.repeated, b.key + " began again (attempt " + std::to_string(b.attempt) + ") " +
+                               std::to_string(ends.late_us(b)) +
+                               " us after its outcome was committed");
   }
   return found;
 }
@@ -169,11 +136,12 @@ std::int64_t check_runs(client& client, tally& t) {
 
 }  // namespace
 
-int check(const journal& where, std::int64_t first, std::int64_t count, const std::string& log) {
+int check(const journal& where, std::int64_t first, std::int64_t count, const std::string& log,
+          int freezes) {
   client client{where};
   engine::store& store = detail::inside(where).store();
   tally t;
-  const std::map<std::int64_t, logged> all = read_log(store, log, t);
+  const std::map<std::int64_t, logged> all = read_log(store, log, freezes, t);
   std::map<std::string, int> paid = read_paid(store, t);
   for (std::int64_t seed = first; seed < first + count; ++seed) {
     const program of = made_from(seed);
@@ -196,10 +164,10 @@ int check(const journal& where, std::int64_t first, std::int64_t count, const st
   const bool verified = engine::verify(store, options).ok();
   std::printf(
       "%lld programs, %lld operations, %lld runs, %lld attempts: %d wrong, %d repeated, "
-      "%d with attention, %d findings\n",
+      "%d with attention, %d findings, %d stale\n",
       static_cast<long long>(count), static_cast<long long>(t.operations),
       static_cast<long long>(t.runs), static_cast<long long>(t.attempts), t.wrong, t.repeated,
-      t.attention, t.findings);
+      t.attention, t.findings, t.stale);
   return verified && t.wrong + t.repeated + t.attention + t.findings == 0 ? 0 : 1;
 }
 

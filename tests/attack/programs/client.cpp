@@ -2,8 +2,9 @@
 // programs_client prepare                   makes the journal and the table of what is paid
 // programs_client run FIRST COUNT AT_ONCE   starts the programs of these seeds, so many open at once,
 //                                           each call until it is acknowledged; ends when they have
-// programs_client check FIRST COUNT LOG     everything that was predicted is there, once, and nothing
-//                                           else; verify finds nothing
+// programs_client check FIRST COUNT LOG [FREEZES]   everything that was predicted is there, once, and
+//                                           nothing else; verify finds nothing. FREEZES: how many
+//                                           workers were stopped past their lease
 // The journal is FERMATA_JOURNAL's.
 #include "check.hpp"
 #include "interpreter.hpp"
@@ -158,7 +159,8 @@ int main(int argc, char** argv) try {
   if (verb == "run" && argc > 4)
     return run(where, std::stoll(argv[2]), std::stoll(argv[3]), std::stoul(argv[4]));
   if (verb == "check" && argc > 4)
-    return programs::check(where, std::stoll(argv[2]), std::stoll(argv[3]), argv[4]);
+    return programs::check(where, std::stoll(argv[2]), std::stoll(argv[3]), argv[4],
+                           argc > 5 ? std::stoi(argv[5]) : 0);
   return 2;
 } catch (const std::exception& e) {
   std::fprintf(stderr, "programs_client: %s\n", e.what());

@@ -38,7 +38,7 @@ void logged(const work& w, const std::string& place, const fermata::step_context
                        .count();
   const std::string line = std::to_string(w.seed) + " " + place + " " +
                            std::string(s.idempotency_key()) + " " + std::to_string(s.attempt()) +
-                           " " + std::to_string(now) + "\n";
+                           " " + std::to_string(now) + " " + std::to_string(s.epoch()) + "\n";
   if (::write(log_file, line.data(), line.size()) < 0) std::abort();
 }
 

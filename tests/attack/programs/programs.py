@@ -102,8 +102,9 @@ class Attack:
         took = time.monotonic() - begun
         codes = self.fleet.dismiss()
         assert not any(codes), f"exit codes of the workers: {codes}"
-        found = counted(self.client("check", self.first, self.asked.programs, self.fleet.mix_log, **TELLS),
-                        "it isn't as it was predicted")
+        check = self.client("check", self.first, self.asked.programs, self.fleet.mix_log,
+                            self.faults["freeze"], **TELLS)
+        found = counted(check, "it isn't as it was predicted")
         told = ", ".join(f"{count} × {what}" for what, count in self.faults.items())
         print(f"{self.asked.programs} programs on {self.asked.store} in {took:.0f} s under {told}: "
               "all as predicted")

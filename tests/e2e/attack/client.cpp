@@ -5,12 +5,13 @@
 // attack_client JOURNAL feed_twice FROM COUNT ANSWERS   says "fed", and feeds again after a line on stdin
 // attack_client JOURNAL answers ANSWERS    what was acknowledged is there, once
 // attack_client JOURNAL wait SECONDS       until no run is open
-// attack_client JOURNAL check COUNT LOG    every end is the expected one, no finished step was
-//                                          repeated, verify finds nothing; prints the counts
-#include "engine/event/encode.hpp"
+// attack_client JOURNAL check COUNT LOG [FREEZES]   every end is the expected one, no finished step
+//                                          was repeated, verify finds nothing; prints the counts.
+//                                          FREEZES: how many workers were stopped past their lease
 #include "engine/operate/verify.hpp"
 #include "mix.hpp"
 #include "src/journal_impl.hpp"
+#include "tests/attack/step_ends.hpp"
 
 #include <chrono>
 #include <cstdio>
@@ -25,6 +26,7 @@ namespace {
 
 struct tally {
   int runs = 0, wrong = 0, missing = 0, repeated = 0, attention = 0, attempts = 0, findings = 0;
+  int stale = 0;  // begun late by an owner of before
 };
 
 void complain(int& count, const std::string& what) {
@@ -56,43 +58,31 @@ void check_saga(client& client, int n, tally& t) {
     complain(t.wrong, "saga " + info.id + " failed with " + info.error);
 }
 
-/// key → when its outcome was committed; and what each run did.
-void check_attempts(engine::store& store, const std::string& log, tally& t) {
-  std::map<std::string, std::int64_t> finished;
-  std::string cursor;
-  std::map<engine::run_id, std::string> origins;
+void check_undone(engine::store& store, tally& t) {
   std::map<engine::run_id, int> undone;
-  for (;;) {
-    auto some = store.changes(cursor, 1000);
-    if (!some.ok() || some->empty()) break;
-    for (const engine::stored_event& s : *some) {
-      cursor = s.cursor;
-      auto e = engine::decode(s.run, s.what);
-      if (!e.ok()) continue;
-      if (e->kind == engine::event_kind::run_started)
-        origins[s.run] =
-            engine::run_id::of(engine::ulid::from_view(e->details.started().origin())).text();
-      if (e->kind == engine::event_kind::step_completed ||
-          e->kind == engine::event_kind::step_failed)
-        finished[origins[s.run] + "/" + e->operation + "/" + e->name] = e->at;
-      if (e->operation.starts_with("c.") && e->kind == engine::event_kind::step_completed)
-        ++undone[s.run];
-    }
-  }
+  attack::for_each_event(store, [&](const engine::run_id& run, const engine::event& e) {
+    if (e.operation.starts_with("c.") && e.kind == engine::event_kind::step_completed)
+      ++undone[run];
+  });
   for (const auto& [run, times] : undone)
     if (times != 2)
       complain(t.wrong, run.text() + " undid " + std::to_string(times) + " steps, not 2");
+}
+
+void check_attempts(engine::store& store, const std::string& log, int freezes, tally& t) {
+  using verdict = attack::step_ends::verdict;
+  attack::step_ends ends(store);
   std::ifstream lines(log);
-  std::string key;
-  int attempt = 0;
-  std::int64_t at = 0;
-  while (lines >> key >> attempt >> at) {
+  attack::beginning b;
+  while (lines >> b.key >> b.attempt >> b.at_us >> b.epoch) {
     ++t.attempts;
-    auto known = finished.find(key);
-    if (known == finished.end())
-      complain(t.missing, "an attempt of " + key + " has no outcome");
-    else if (at > known->second + 2000)
-      complain(t.repeated, key + " began again after its outcome was committed");
+    const verdict v = ends.judge(b);
+    if (v == verdict::open) complain(t.missing, "an attempt of " + b.key + " has no outcome");
+    if (v == verdict::stale && ++t.stale <= attack::step_ends::stale_at_most(freezes)) continue;
+    if (v == verdict::stale || v == verdict::repeated)
+      complain(t.repeated, b.key + " began again (attempt " + std::to_string(b.attempt) + ") " +
+                               std::to_string(ends.late_us(b)) +
+                               " us after its outcome was committed");
   }
 }
 
@@ -199,7 +189,7 @@ int check_answers(const journal& where, const std::string& answers) {
   return wrong == 0 ? 0 : 1;
 }
 
-int check(const journal& where, int count, const std::string& log) {
+int check(const journal& where, int count, const std::string& log, int freezes) {
   client client{where};
   tally t;
   for (int n = 0; n < count; ++n) {
@@ -214,7 +204,8 @@ int check(const journal& where, int count, const std::string& log) {
       complain(t.attention,
                run.id + " is " + std::string(text_of(run.attention)) + ": " + run.error);
   engine::store& store = detail::inside(where).store();
-  check_attempts(store, log, t);
+  check_undone(store, t);
+  check_attempts(store, log, freezes, t);
   engine::verify_options options;
   options.found = [&](const engine::finding& f) {
     complain(t.findings, "verify: " + (f.run.empty() ? std::string("store") : f.run.text()) + " " +
@@ -222,8 +213,9 @@ int check(const journal& where, int count, const std::string& log) {
   };
   auto verified = engine::verify(store, options);
   std::printf(
-      "%d runs, %d attempts: %d wrong, %d missing, %d repeated, %d with attention, %d findings\n",
-      t.runs, t.attempts, t.wrong, t.missing, t.repeated, t.attention, t.findings);
+      "%d runs, %d attempts: %d wrong, %d missing, %d repeated, %d with attention, %d findings, "
+      "%d stale\n",
+      t.runs, t.attempts, t.wrong, t.missing, t.repeated, t.attention, t.findings, t.stale);
   return verified.ok() && t.wrong + t.missing + t.repeated + t.attention + t.findings == 0 ? 0 : 1;
 }
 
@@ -263,7 +255,8 @@ int main(int argc, char** argv) try {
     return feed_twice(where, std::stoi(argv[3]), std::stoi(argv[4]), argv[5]);
   if (verb == "answers") return check_answers(where, argv[3]);
   if (verb == "wait") return wait(where, std::stoi(argv[3]));
-  if (verb == "check") return check(where, std::stoi(argv[3]), argv[4]);
+  if (verb == "check" && argc > 4)
+    return check(where, std::stoi(argv[3]), argv[4], argc > 5 ? std::stoi(argv[5]) : 0);
   return 2;
 } catch (const std::exception& e) {
   std::fprintf(stderr, "attack_client: %s\n", e.what());

@@ -21,7 +21,7 @@ void logged(fermata::step_context& s) {
                        std::chrono::system_clock::now().time_since_epoch())
                        .count();
   const std::string line = std::string(s.idempotency_key()) + " " + std::to_string(s.attempt()) +
-                           " " + std::to_string(now) + "\n";
+                           " " + std::to_string(now) + " " + std::to_string(s.epoch()) + "\n";
   if (::write(log_file, line.data(), line.size()) < 0) std::abort();
 }
 

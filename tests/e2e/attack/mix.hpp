@@ -34,7 +34,7 @@ inline constexpr fermata::workflow<int(job)> signals{"signals"};
 inline constexpr fermata::workflow<int(job)> children{"children"};
 inline constexpr fermata::workflow<int(job)> saga{"saga"};
 
-/// Serves all of it. `log`: each attempt appends "key attempt start-µs" to this file.
+/// Serves all of it. `log`: each attempt appends "key attempt start-µs epoch" to this file.
 void serve(fermata::worker& worker, const std::string& log);
 
 /// Starts `count` runs of each workflow, keyed from `from` on, and signals those that wait.

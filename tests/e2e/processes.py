@@ -3,6 +3,7 @@
 
 A test is a function that takes a Place; its name is the sentence. `run_all` runs those given."""
 
+import fcntl
 import json
 import os
 import pathlib
@@ -56,6 +57,19 @@ class Place:
         assert code == (0 if how == signal.SIGTERM else -how), f"the worker ended with {code}"
         self.workers.remove(worker)
 
+    def freeze(self, worker):
+        """Stops a worker where it doesn't hold the journal's lock: whoever writes waits for that one."""
+        with open(self.folder / "journal.db-lock", "r+b") as lock:
+            while True:
+                worker.send_signal(signal.SIGSTOP)
+                self.until(lambda: state_of(worker) in "TZ")
+                try:
+                    fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB, 1)
+                    return fcntl.lockf(lock, fcntl.LOCK_UN, 1)
+                except BlockingIOError:
+                    worker.send_signal(signal.SIGCONT)
+                    time.sleep(0.01)
+
     def until(self, condition, limit=30):
         end = time.monotonic() + limit
         while not condition():
@@ -79,6 +93,12 @@ class Place:
             if worker.poll() is None:
                 worker.kill()
             worker.wait()
+
+
+def state_of(process):
+    """R, S, D, T when it is stopped, Z when it has ended (proc(5))."""
+    stat = pathlib.Path(f"/proc/{process.pid}/stat").read_text()
+    return stat.rsplit(")", 1)[1].split()[0]
 
 
 def line_of(source, marker):

@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
-from processes import run_all  # noqa: E402
+from processes import run_all, state_of  # noqa: E402
 
 FERMATA, WORKER, CRASH_ME = sys.argv[1:4]
 GOOD = [f"good{n}" for n in range(12)]
@@ -158,7 +158,7 @@ def who_goes_after_a_rescue_that_failed_is_followed_at_once(at):
 
     # He sees none of it: else he would be the rescuer.
     witness = at.hire(CRASH_ME, "--journal", at.journal, "--queue", "elsewhere")
-    witness.send_signal(signal.SIGSTOP)
+    at.freeze(witness)
     victim, rescuer, passed = crash_and_rescue(
         at, "broken two", f"sqlite.in_transaction=error@{before + 1}")
     at.until(lambda: "rescue.released" in passed())
@@ -178,8 +178,7 @@ def who_leaves_takes_no_other_ones_black_box_along(at):
     leaver = at.hire(WORKER)
     del at.env["FERMATA_FAILPOINT"]
     leaver.send_signal(signal.SIGTERM)
-    stat = pathlib.Path(f"/proc/{leaver.pid}/stat")
-    at.until(lambda: stat.read_text().rsplit(")", 1)[1].split()[0] == "T")
+    at.until(lambda: state_of(leaver) == "T")
     heir = at.hire(WORKER)  # in the slot that is free by now
     leaver.send_signal(signal.SIGCONT)
     assert leaver.wait(timeout=30) == 0

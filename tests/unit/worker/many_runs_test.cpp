@@ -51,14 +51,30 @@ task<int> run_hears_meanwhile(context& ctx, int n) {
 }
 
 class counting_store final : public testing::store_decorator {
+  using beginnings = std::vector<std::vector<engine::encoded_event>>;
+
  public:
+  enum class together { no, fails, yes };
+
   using store_decorator::store_decorator;
+  absl::StatusOr<beginnings> read_beginnings(const std::vector<engine::run_id>& runs,
+                                             std::size_t at_most) const override {
+    ++reads_together;
+    if (how == together::fails) return absl::DataLossError("one of them is damaged");
+    beginnings found;
+    if (how == together::no) return found;
+    for (const engine::run_id& run : runs)
+      found.push_back(*store_decorator::read_events(run, 1, at_most));
+    return found;
+  }
   absl::StatusOr<std::vector<engine::encoded_event>> read_events(
       const engine::run_id& run, engine::position_t from, std::size_t at_most) const override {
     ++reads;
     return store_decorator::read_events(run, from, at_most);
   }
+  together how = together::no;
   mutable int reads = 0;
+  mutable int reads_together = 0;
 };
 
 /// A worker's loop and its client, in memory. Steps begin when `do_steps` is called.
@@ -134,6 +150,26 @@ TEST_CASE("the first of many claimed runs begin their steps before the last are 
   CHECK(b.store->reads == 500);
   CHECK(b.reads_before_first_step >= 1);
   CHECK(b.reads_before_first_step <= 50);
+}
+
+TEST_CASE("histories that can't be read together are read one by one") {
+  using enum counting_store::together;
+  for (const auto& [how, one_by_one] : {std::pair{no, 500}, {fails, 500}, {yes, 0}}) {
+    runtime::loop_options options;
+    options.max_runs = options.concurrency = 500;
+    bench b(options);
+    b.store->how = how;
+    const auto runs = b.elsewhere.start_many(hears, std::vector(500, 1));
+
+    b.work();
+
+    CHECK(b.store->reads_together >= 10);
+    CHECK(b.store->reads == one_by_one);
+    for (const run<int>& one : runs) one.signal(number, 1);
+    b.work();
+    CHECK(runs.front().result() == 2);
+    CHECK(runs.back().result() == 2);
+  }
 }
 
 TEST_CASE(

@@ -28,7 +28,9 @@ absl::Status no_worker(std::int64_t worker, std::string_view why) {
 
 std::string fer_code_of(const absl::Status& status) {
   const auto code = status.GetPayload(absl::string_view(code_url.data(), code_url.size()));
-  return code ? std::string(*code) : std::string("FER-2104");
+  if (code) return std::string(*code);
+  if (absl::IsDataLoss(status)) return "FER-2103";
+  return absl::IsUnimplemented(status) ? "FER-2003" : "FER-2104";
 }
 
 const char* text_of(landing how) noexcept {

@@ -15,7 +15,8 @@ absl::Status coded(absl::StatusCode code, std::string_view fer_code, std::string
 /// NOT_FOUND: worker so and so "isn't registered".
 absl::Status no_worker(std::int64_t worker, std::string_view why);
 
-/// The stable code of a status; FER-2104 when it has none.
+/// The stable code of a status. Of one that carries none: FER-2103 of DATA_LOSS (a damaged record),
+/// FER-2003 of UNIMPLEMENTED (a newer version wrote it), else FER-2104.
 std::string fer_code_of(const absl::Status& status);
 
 }  // namespace fermata::engine

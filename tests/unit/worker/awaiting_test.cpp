@@ -26,6 +26,7 @@ using namespace fermata;
 namespace {
 
 constexpr int runs = 100;
+constexpr int is_damaged = -2;
 
 constexpr signal<int> go{"go"};
 constexpr workflow<int(int)> waits{"waits"};
@@ -47,7 +48,11 @@ class asked final : public testing::store_decorator {
     longest = std::max(longest.load(), chains.size());
     if (chains.size() > 1 && fails.exchange(false))
       return engine::coded(absl::StatusCode::kUnavailable, "FER-2105", "the database is away");
-    return store_decorator::ends_of(chains);
+    auto found = store_decorator::ends_of(chains);
+    if (!found.ok()) return found;
+    for (engine::chain_ends::end& end : found->ended)
+      if (end.run == damaged) end.last.value.back() ^= 1;
+    return found;
   }
   or_status<engine::run_row> find_chain(const engine::chain_id& chain) const override {
     ++rows;
@@ -65,6 +70,7 @@ class asked final : public testing::store_decorator {
   mutable std::atomic<std::size_t> longest = 0;
   mutable std::atomic<bool> fails = false;
   bool deaf = false;  // nothing wakes it
+  engine::run_id damaged;
 };
 
 /// A worker in a process of its own, and a client in another.
@@ -92,7 +98,11 @@ class two_processes {
     for (std::size_t i = 0; i < runs; ++i)
       waiting.emplace_back([&, i] {
         all.count_down();
-        found[i] = started[i].result();
+        try {
+          found[i] = started[i].result();
+        } catch (const error& problem) {
+          if (problem.code() == codes::damaged.code) found[i] = is_damaged;
+        }
       });
     all.wait();
     while (theirs_->looks < runs) std::this_thread::yield();
@@ -155,6 +165,15 @@ TEST_CASE("when the look for all fails each looks for itself") {
   CHECK(both.results() == expected());
 
   CHECK_FALSE(both.theirs().fails);
+}
+
+TEST_CASE("of many that ended one is damaged: who waits for it is told so, the others get theirs") {
+  two_processes both;
+  both.theirs().damaged = *engine::run_id::parse(both.started[7].id());
+
+  auto all = expected();
+  all[7] = is_damaged;
+  CHECK(both.results() == all);
 }
 
 TEST_CASE("whoever names a later run of a chain gets what the chain ends with") {

@@ -56,13 +56,8 @@ struct employed {
 
   /// The next commit that begins a run is done; its answer is lost, and the server is away from then on.
   void lose_beginning() {
-    made.line.break_commit_of("INSERT INTO " + made.schema + ".runs(", wire::loses::answer, [this] {
-      made.line.refuse(true);
-      connection(server_address())
-          .execute(
-              "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE "
-              "application_name = 'fermata' AND state = 'idle'");
-    });
+    made.line.break_commit_of("INSERT INTO " + made.schema + ".runs(", wire::loses::answer,
+                              [this] { made.line.refuse(true); });
   }
 
   detail::captured_log log;

@@ -218,7 +218,7 @@ void wire::carry(int client) {
   const sockaddr_in at = here(server_port_);
   if (::connect(on.server, reinterpret_cast<const sockaddr*>(&at), sizeof at) != 0) return;
   std::string answers;
-  while (!over_) {
+  while (!over_ && !refuses_) {
     std::array<pollfd, 2> wanted{{{on.client, POLLIN, 0}, {on.server, POLLIN, 0}}};
     ::poll(wanted.data(), wanted.size(), tick_ms);
     if (wanted[0].revents != 0) {
@@ -226,6 +226,7 @@ void wire::carry(int client) {
       while (const auto question = on.next_round_trip()) {
         if (before_each_) before_each_();
         if (is_due(on)) return break_now(on, *question);
+        if (refuses_) return;
         if (!write_all(on.server, *question)) return;
       }
     }

@@ -39,7 +39,7 @@ class wire {
   bool broke() const { return broke_; }
   /// So many round trips with a statement with these words were sent since `break_at`.
   int asked(std::string_view words) const;
-  /// New lines are closed at once: the server is away.
+  /// The server is away: no question reaches it any more, all lines are closed, new ones at once.
   void refuse(bool all) { refuses_ = all; }
 
  private:

@@ -219,6 +219,19 @@ int check(const journal& where, int count, const std::string& log, int freezes) 
   return verified.ok() && t.wrong + t.missing + t.repeated + t.attention + t.findings == 0 ? 0 : 1;
 }
 
+/// Faults begin whenever they like: a database that is away just then will be there again.
+journal open_once_it_is_there(const std::string& address) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::minutes(2);
+  for (;;) {
+    try {
+      return open(address);
+    } catch (const error& why) {
+      if (why.code() != codes::database_away.code || std::chrono::steady_clock::now() > end) throw;
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+  }
+}
+
 int wait(const journal& where, int seconds) {
   client client{where};
   for (int i = 0; i < seconds * 5; ++i) {
@@ -242,7 +255,7 @@ int wait(const journal& where, int seconds) {
 
 int main(int argc, char** argv) try {
   if (argc < 4) return 2;
-  const journal where = open(argv[1]);
+  const journal where = open_once_it_is_there(argv[1]);
   const std::string verb = argv[2];
   if (verb == "start") {
     client client{where};

@@ -12,6 +12,7 @@ written there.
 import argparse
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -140,7 +141,11 @@ def an_asynchronous_replica_that_lags_loses_commits_and_that_is_found(at):
     count = at.asked.runs // 5
     feeding = fleet.feed(0, count // 2)
     fleet.until(lambda: len(lines(fleet.answers)) > at.asked.runs // 4, "starts are acknowledged")
+    for worker in fleet.workers:  # what is under way isn't over before the replica is cut off
+        worker.send_signal(signal.SIGSTOP)
     at.cut_off()
+    for worker in fleet.workers:
+        worker.send_signal(signal.SIGCONT)
     assert feeding.wait() == 0, "a client gave up"
     # What is left won't know this worker, nor the name of its build.
     late = fleet.hire(environment={"FERMATA_BUILD": "late"})

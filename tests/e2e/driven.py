@@ -105,10 +105,13 @@ class Place:
 
     def until(self, holds, what, limit=30):
         end = time.monotonic() + limit
-        while not holds():
-            for name, worker in self.workers.items():
-                assert worker.poll() is None, \
-                    f"{name} ended with {worker.returncode}, while waiting until {what}"
+        while True:
+            # First who has ended: a worker that ends while `holds` is asked may be what it asks for.
+            ended = [f"{name} ended with {worker.returncode}" for name, worker in self.workers.items()
+                     if worker.poll() is not None]
+            if holds():
+                return
+            assert not ended, f"{', '.join(ended)}, while waiting until {what}"
             assert time.monotonic() < end, f"not so within {limit} s: {what}"
             time.sleep(0.05)
 

@@ -86,6 +86,20 @@ void check_attempts(engine::store& store, const std::string& log, int freezes, t
   }
 }
 
+/// What it fails with is thrown when `again` says no to it, or after two minutes.
+template <class Call, class Again>
+auto again_for_two_minutes(Call&& call, Again&& again) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::minutes(2);
+  for (;;) {
+    try {
+      return call();
+    } catch (const error& why) {
+      if (!again(why) || std::chrono::steady_clock::now() > end) throw;
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+  }
+}
+
 /// Every call until it is acknowledged, with what it answered on the way.
 class feeder {
  public:
@@ -116,16 +130,10 @@ class feeder {
  private:
   template <class Call>
   auto until_acknowledged(const std::string& what, Call&& call) {
-    const auto end = std::chrono::steady_clock::now() + std::chrono::minutes(2);
-    for (;;) {
-      try {
-        return call();
-      } catch (const error& why) {
-        answer("unknown " + what + " " + std::string(why.code()));
-        if (std::chrono::steady_clock::now() > end) throw;
-        std::this_thread::sleep_for(std::chrono::milliseconds(50));
-      }
-    }
+    return again_for_two_minutes(call, [&](const error& why) {
+      answer("unknown " + what + " " + std::string(why.code()));
+      return true;
+    });
   }
   void answer(const std::string& line) { answers_ << line << '\n' << std::flush; }
 
@@ -221,15 +229,9 @@ int check(const journal& where, int count, const std::string& log, int freezes) 
 
 /// Faults begin whenever they like: a database that is away just then will be there again.
 journal open_once_it_is_there(const std::string& address) {
-  const auto end = std::chrono::steady_clock::now() + std::chrono::minutes(2);
-  for (;;) {
-    try {
-      return open(address);
-    } catch (const error& why) {
-      if (why.code() != codes::database_away.code || std::chrono::steady_clock::now() > end) throw;
-      std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    }
-  }
+  return again_for_two_minutes(
+      [&] { return open(address); },
+      [](const error& why) { return why.code() == codes::database_away.code; });
 }
 
 int wait(const journal& where, int seconds) {

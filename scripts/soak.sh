@@ -111,6 +111,8 @@ attacks() {
     attack "programs_$store" "$programs programs, predicted, on $store" \
       python3 tests/attack/programs/programs.py "$bin" --store $store --programs "$programs"
   done
+  attack scenarios "every scenario on Postgres, crashed everywhere" \
+    env FERMATA_POSTGRES_FOLDER=memory scripts/with_postgres.sh python3 tests/attack/scenarios.py "$bin"
   attack faulty "a store whose commits fail" python3 tests/attack/faulty.py "$bin" --rounds "$(share 10)"
   attack semantics_fuzz "$seeds programs evicted, crashed, replayed" \
     env FERMATA_SEEDS="$seeds" "$bin/semantics_fuzz"

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -96,6 +97,12 @@ telling tell(kit& t) {
   return {sorted(std::move(histories)), sorted(std::move(ends))};
 }
 
+/// FERMATA_KIT_CRASHES=N: one of N crashes is tried, where each takes long to come back from.
+std::size_t crashes_per_tried_one() {
+  const char* text = std::getenv("FERMATA_KIT_CRASHES");
+  return text == nullptr ? 1 : std::max<std::size_t>(1, std::strtoul(text, nullptr, 10));
+}
+
 }  // namespace
 
 int every_way(const std::function<void(kit&)>& scenario) {
@@ -128,10 +135,9 @@ int every_way(const std::function<void(kit&)>& scenario) {
   };
   one(way::kept, 0);
   one(way::evicted, 0);
-  for (std::size_t at = 1; at <= events; ++at) {
-    one(way::crash_before, at);
-    one(way::crash_after, at);
-  }
+  const std::size_t each = crashes_per_tried_one();
+  for (std::size_t crash = events % each; crash < 2 * events; crash += each)
+    one(crash % 2 == 0 ? way::crash_before : way::crash_after, crash / 2 + 1);
   return worlds;
 }
 

@@ -166,6 +166,15 @@ def a_damaged_time_does_not_move_the_clock_of_the_journal(at):
     at.dismiss()
 
 
+def result_says_that_an_end_is_damaged(at):
+    base = make_journal(at)
+    number = int(at.json("sql", "SELECT id FROM runs WHERE key = 'done'", journal=base)["rows"][0]["id"])
+    end = [row for row in rows_of(base) if row["run"] == number][-1]
+    file = fresh_copy(at, base)
+    assert write_past_the_guard(file, end["lsn"], "value", flipped(end["value"], 0, 0x40))
+    at.refuses(["result", "done"], "FER-2103", f"position {end['position']}", journal=file)
+
+
 def flips_at_random_places_are_found(at):
     base = make_journal(at)
     rows = rows_of(base)
@@ -277,6 +286,7 @@ if __name__ == "__main__":
     status = carry_out([
         a_flip_in_any_column_is_named_and_only_its_run_is_held_up,
         a_damaged_time_does_not_move_the_clock_of_the_journal,
+        result_says_that_an_end_is_damaged,
         flips_at_random_places_are_found,
         a_flip_in_the_structure_of_a_page_is_store_damage_and_no_crash], asked.bin, asked.tests)
     if status == 0 and not asked.tests:

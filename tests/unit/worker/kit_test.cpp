@@ -3,6 +3,9 @@
 
 #include <fermata/testing.hpp>
 
+#include <cstdlib>
+#include <string>
+
 using namespace std::chrono_literals;
 using fermata::testing::kit;
 
@@ -40,6 +43,22 @@ TEST_CASE("a workflow of one step gives its result, in every way") {
   });
 
   CHECK(worlds > 4);
+}
+
+TEST_CASE("of many crashes a part is tried, before events and after them, when that is asked for") {
+  const auto one_step = [](kit& t) {
+    t.worker.serve(greet, [](const std::string& name) { return "Hello, " + name + "!"; });
+    t.worker.serve(hello, say_hello);
+    CHECK(t.client.start(hello, "Ada", {.key = "hello-1"}).result() == "Hello, Ada!");
+  };
+  const int crashes = fermata::testing::every_way(one_step) - 2;  // kept and evicted
+  for (const int each : {1, 3, 1000}) {
+    ::setenv("FERMATA_KIT_CRASHES", std::to_string(each).c_str(), 1);
+    const int tried = fermata::testing::every_way(one_step) - 2;
+    CHECK(tried >= crashes / each);
+    CHECK(tried <= crashes / each + 1);
+  }
+  ::unsetenv("FERMATA_KIT_CRASHES");
 }
 
 TEST_CASE("a run sleeps, then takes a signal that came while it slept") {

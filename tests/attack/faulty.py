@@ -7,29 +7,13 @@ one seed of it (semantics_*_faulty); this takes many.
     faulty.py BIN_FOLDER [--rounds 50] [--seed N]
 """
 import argparse
-import os
 import pathlib
 import re
-import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from evidence import keep  # noqa: E402
-
-SUITES = ("waits", "saga", "steps", "remote", "client", "samples", "retry")
-
-
-def carry_out(suite, seed, bin_folder):
-    """How many scenarios ended well, and how many faults they met; None when one didn't."""
-    ran = subprocess.run([bin_folder / f"semantics_{suite}"], capture_output=True, text=True,
-                         env=dict(os.environ, FERMATA_KIT_FAULTS=f"10:{seed}"))
-    cases = re.search(r"test cases: +(\d+)", ran.stdout)
-    faults = re.search(r"commits met (\d+) faults", ran.stderr)
-    if ran.returncode != 0 or not cases or not faults:
-        print(f"FERMATA_KIT_FAULTS=10:{seed} semantics_{suite} ended with {ran.returncode}:\n"
-              f"{(ran.stdout + ran.stderr)[-6000:]}", flush=True)
-        return None
-    return int(cases[1]), int(faults[1])
+from suites import SUITES, carry_out  # noqa: E402
 
 
 def main():
@@ -42,10 +26,12 @@ def main():
     scenarios = faults = 0
     for seed in range(asked.seed, asked.seed + asked.rounds):
         for suite in SUITES:
-            met = carry_out(suite, seed, asked.bin)
-            if met is None:
+            ended = carry_out(suite, asked.bin, FERMATA_KIT_FAULTS=f"10:{seed}")
+            if ended is None:
                 return 1
-            scenarios, faults = scenarios + met[0], faults + met[1]
+            met = re.search(r"commits met (\d+) faults", ended[1])
+            assert met, f"semantics_{suite} doesn't say how many faults it met:\n{ended[1]}"
+            scenarios, faults = scenarios + ended[0], faults + int(met[1])
     print(f"{asked.rounds} seeds: {scenarios} scenarios met {faults} faults, and ended as they should")
     keep("faulty", asked.seed, rounds=scenarios, faults=faults)
     return 0

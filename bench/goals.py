@@ -171,6 +171,21 @@ def library(name):
     return found[0] if found else sys.exit(f"goals: {name} isn't installed; scripts/setup.sh installs it")
 
 
+def output(command):
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout.strip()
+
+
+def machine():
+    """What the figures are of, and on: pages of several machines are compared."""
+    pairs = 500_000
+    began = time.monotonic()
+    output(["dd", "if=/dev/zero", "of=/dev/null", "bs=1", f"count={pairs}"])
+    changed = output(["git", "status", "--porcelain", "--untracked-files=no"])
+    return {"workload": "machine", "cores": os.cpu_count(), "kernel": platform.release().split("-")[0],
+            "postgres": server_version(), "system_call_us": (time.monotonic() - began) / (2 * pairs) * 1e6,
+            "commit": output(["git", "describe", "--always", "--abbrev=10"]) + ("+" if changed else "")}
+
+
 def measure(bench, command, store):
     """The lines of one measurement, None if it failed. Each on Postgres has a server of its own."""
     call = [str(bench), command.workload, "--on", store, "--json", *command.options.split()]
@@ -197,6 +212,7 @@ def measure_all(how):
     began = time.monotonic()
     failed = 0
     with how.lines.open("w") as kept:
+        kept.write(json.dumps(machine()) + "\n")
         for number in range(how.rounds):
             for command in chosen:
                 for store in command.stores if not command.once or number == 0 else ():
@@ -234,7 +250,7 @@ def shown(value, unit=""):
 
 
 def row(figure, store, lines):
-    mine = [line for line in lines if line["store"] == store and line["workload"] == figure.workload and
+    mine = [line for line in lines if line.get("store") == store and line["workload"] == figure.workload and
             all(line.get(column) == value for column, value in figure.where)]
     ours = median(mine, figure.column)
     if ours is None:
@@ -257,8 +273,8 @@ HEAD = """# Fermata beside its goals
 engine, in the same minute. **Times are of one machine and hour; compare the ratios.** Everything syncs; each step is durable before the
 next. Client, worker and database share the processors. Medians of so many rounds, SQLite and Postgres by turns.
 
-{when}; {cores} processors, Linux {kernel}, {postgres}. Goals reached: {reached} of {goals}; lost or repeated steps or runs:
-{lost}. Why the others aren't is in [docs/performance.md](../docs/performance.md).
+{when}, commit {commit}; {cores} processors, Linux {kernel}, {postgres}, a system call takes {call}.
+Goals reached: {reached} of {goals}; lost or repeated steps or runs: {lost}. Why the others aren't is in [docs/performance.md](../docs/performance.md).
 
 | | what | store | ours | bare writes | ratio | goal | reached | rounds |
 |---|---|---|---|---|---|---|---|---|
@@ -281,8 +297,9 @@ def server_version():
 def page(lines, when):
     rows = [made for figure in FIGURES for store in STORES if (made := row(figure, store, lines))]
     with_goals = [one for one in rows if one[7]]
-    head = HEAD.format(when=when, cores=os.cpu_count(), kernel=platform.release().split("-")[0],
-                       postgres=server_version(), reached=sum(one[7] == "yes" for one in with_goals),
+    on = next((line for line in lines if line["workload"] == "machine"), {})
+    head = HEAD.format(when=when, commit=on.get("commit", "–"), cores=on.get("cores", "–"), kernel=on.get("kernel", "–"),
+                       postgres=on.get("postgres", "–"), call=shown(on.get("system_call_us"), "µs"), reached=sum(one[7] == "yes" for one in with_goals),
                        goals=len(with_goals), lost=f"{sum(map(lost_of, lines)):.0f}")
     return head + "".join("| " + " | ".join(one) + " |\n" for one in rows)
 

@@ -39,6 +39,12 @@ check(f"W1 on Postgres misses its goal:\n{text}", "| Postgres | 2.5 ms | 1 ms | 
 check(f"one of two is reached:\n{text}", "Goals reached: 1 of 2;" in text)
 check(f"nothing is said of W2:\n{text}", "W2" not in text)
 
+# What it was measured on is said as it was noted then, not as it is now.
+there = {"workload": "machine", "commit": "abc+", "cores": 64, "kernel": "9.9", "postgres": "postgres 99", "system_call_us": 1.25}
+text = page_of([there, *w1])
+check(f"the machine:\n{text}", "commit abc+; 64 processors, Linux 9.9, postgres 99, a system call takes 1.25 µs.\n" in text)
+check("a machine's line is made so", set(goals.machine()) == set(there))
+
 # What was lost is counted; what W9 had under way at the kill isn't lost.
 w9 = line("sqlite", 1, workload="W9", goes_on="another", lost_steps=2, repeated_steps=70, repeated_beyond=1)
 check("lost and repeated", goals.lost_of(w9) == 3)

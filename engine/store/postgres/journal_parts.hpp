@@ -54,19 +54,15 @@ struct journal_parts {
 
   /// Where the claims of a batch's worker begin; empty when it claims nothing.
   claim_places places_of(const batch& what) {
-    if (!what.claim) return {};
-    const std::lock_guard guard(mutex);
-    return places[what.worker];
+    return what.claim ? places.of(what.worker) : claim_places{};
   }
   void remember(const batch& what, const claim_places& now) {
-    if (!what.claim) return;
-    const std::lock_guard guard(mutex);
-    places[what.worker] = now;
+    if (what.claim) places.remember(what.worker, now);
   }
 
+  places_known places;
   std::mutex mutex;
   // Guarded by mutex.
-  std::map<std::int64_t, claim_places> places;   // by worker
   std::map<std::int64_t, worker_id> registered;  // by this process
   std::optional<state_folder> folder_;
   std::unique_ptr<host::worker_slots> slots_;

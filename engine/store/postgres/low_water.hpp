@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <map>
+#include <mutex>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -85,7 +86,36 @@ struct claim_places {
   time_us new_timers = 0;  // likewise, of runs that nobody has and that are for this worker
   bool timers_due = true;  // when looked last
   sweep_times sweeps;
+  std::uint64_t deaths = 0;  // that the last look came after
   bool got_less = true;  // the last claim did, than it asked for: the next looks from the beginning
+};
+
+/// Of all workers of this process. What a dead worker had lies anywhere: after its release each looks from
+/// the beginning once, however much the look before took. Threads: any.
+class places_known {
+ public:
+  claim_places of(std::int64_t worker) {
+    const std::lock_guard guard(mutex_);
+    claim_places known = all_[worker];
+    if (std::exchange(known.deaths, deaths_) != deaths_) known.sweeps = {};
+    return known;
+  }
+  void remember(std::int64_t worker, const claim_places& now) {
+    const std::lock_guard guard(mutex_);
+    all_[worker] = now;
+  }
+  /// Some of its runs were, or the rest.
+  void released(std::int64_t dead) {
+    const std::lock_guard guard(mutex_);
+    if (std::exchange(last_dead_, dead) != dead) ++deaths_;
+  }
+
+ private:
+  std::mutex mutex_;
+  // Guarded by mutex_.
+  std::map<std::int64_t, claim_places> all_;
+  std::uint64_t deaths_ = 0;
+  std::int64_t last_dead_ = 0;
 };
 
 }  // namespace fermata::engine::postgres

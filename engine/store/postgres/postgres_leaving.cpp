@@ -97,6 +97,7 @@ absl::StatusOr<std::vector<run_id>> postgres_store::release_dead(std::int64_t wo
       return given;
     });
     if (!runs) return no_worker(worker, "isn't dead, or was released");
+    parts.places.released(worker);
     parts.free_left_slots();
     if (!runs->empty() || left->woke) parts.wake.committed(false);
     return *runs;

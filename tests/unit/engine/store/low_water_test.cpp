@@ -28,6 +28,33 @@ TEST_CASE("one that costs much takes a fiftieth of the time, also where it is du
   CHECK(sweeps.due(14'800'000));
 }
 
+TEST_CASE(
+    "after a death each worker looks from the beginning once, however dear its last look was") {
+  places_known known;
+  const auto look = [&](std::int64_t worker) {
+    claim_places places = known.of(worker);
+    const bool allowed = places.sweeps.allowed(6'000'000);
+    if (allowed) places.sweeps.swept(5'000'000, 200'000);
+    known.remember(worker, places);
+    return allowed;
+  };
+  CHECK(look(1));
+  CHECK(look(2));
+  CHECK_FALSE(look(1));
+
+  claim_places under_way = known.of(1);
+  known.released(7);
+  known.remember(1, under_way);
+
+  CHECK(look(1));
+  CHECK_FALSE(look(1));
+  CHECK(look(2));
+  known.released(7);  // the rest of them
+  CHECK_FALSE(look(1));
+  known.released(8);
+  CHECK(look(1));
+}
+
 TEST_CASE("a stretch in which nothing was found keeps its place, one in which was gets another") {
   const low_water::stretch urgent{"default", -5, false}, plain{"default", 0, false};
   low_water known;

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// Looks from the beginning that cost the server much take a fiftieth of its time; a death doesn't wait for that.
+#include "engine/ports/real.hpp"
+#include "tests/unit/engine/postgres/wired.hpp"
+
+#include <doctest/doctest.h>
+
+#include <memory>
+
+namespace fermata::postgres_tests {
+
+using namespace fermata::conformance;
+
+namespace {
+
+/// Starts that no worker here serves: whoever looks walks over all of them.
+void put_many_for_others(scene& at) {
+  for (int i = 0; i < 60; ++i) {
+    batch some;
+    for (int k = 0; k < 1'000; ++k) some.starts.push_back(at.item(at.request("elsewhere")));
+    REQUIRE(at.journal->commit(std::move(some)).ok());
+  }
+}
+
+}  // namespace
+
+TEST_CASE("a dead worker's runs are claimed at once, though the look before was dear") {
+  wired_scene at;
+  std::shared_ptr<store> theirs = at.made.beside();
+  const worker_row dying = at.join(*theirs);
+  (void)at.begin(dying);
+  const run_id given_back = at.begin(dying).run.run;
+  put_many_for_others(at);
+  open_options real;  // in a test's time no look is dear
+  real.time = std::make_shared<real_clock>();
+  const auto mine = open_store(server_address() + "?schema=" + at.made.schema, real);
+  REQUIRE(mine.ok());
+  const worker_row me = at.join(**mine);
+  const auto claims = [&] {
+    batch one;
+    one.worker = me.row;
+    one.claim = at.wants();
+    const auto done = (*mine)->commit(std::move(one));
+    REQUIRE_MESSAGE(done.ok(), done.status().ToString());
+    return done->claimed.size();
+  };
+  REQUIRE(claims() == 0);
+  REQUIRE(at.journal->release(dying.row, {given_back}).ok());
+  CHECK_MESSAGE(claims() == 0, "the look wasn't dear: there should be more to walk over");
+
+  theirs.reset();
+  REQUIRE((*mine)->rescue(me.row)->size() == 1);
+  REQUIRE((*mine)->release_dead(dying.row)->size() == 1);
+
+  CHECK(claims() == 2);
+}
+
+}  // namespace fermata::postgres_tests

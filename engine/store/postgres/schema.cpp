@@ -19,7 +19,10 @@ namespace {
 /// The same name for all who make or migrate a journal.
 constexpr const char* lock_sql =
     "SELECT pg_advisory_xact_lock(hashtext('fermata.migrate'), hashtext($1))";
-constexpr const char* there_sql = "SELECT to_regclass('fermata.schema_version') IS NOT NULL";
+// Not to_regclass: a session that has looked before keeps that it wasn't there, until it locks a table.
+constexpr const char* there_sql =
+    "SELECT EXISTS(SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n "
+    "ON n.oid = c.relnamespace WHERE n.nspname || '.' || c.relname = 'fermata.schema_version')";
 constexpr const char* state_sql =
     "SELECT version, written_by_min, readable_by_min, written_by FROM fermata.schema_version "
     "ORDER BY version DESC LIMIT 1";

@@ -10,6 +10,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <future>
 #include <string>
 
 namespace fermata::postgres_tests {
@@ -65,6 +66,30 @@ TEST_CASE("a journal that isn't there is made only by who may, and found by who 
 
   CHECK(code_of(address, careful).empty());
   CHECK(code_of(address, looks).empty());
+}
+
+TEST_CASE("who has waited for another that made the journal finds it") {
+  const std::string options = nowhere();
+  const std::string schema = options.substr(options.find('=') + 1);
+  connection maker(server_address());
+  maker.execute("BEGIN");
+  maker.execute("SELECT pg_advisory_xact_lock(hashtext('" + schema + ".migrate'), hashtext('" +
+                schema + "'))");
+  auto code =
+      std::async(std::launch::async, [&] { return code_of(server_address() + "?" + options); });
+  connection looks(server_address());
+  looks.wait_for("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted", "1");
+
+  // As a later version would; little, since the server tells a session of much at once.
+  maker.execute("CREATE SCHEMA " + schema);
+  maker.execute("SET LOCAL search_path = " + schema);
+  maker.execute(
+      "CREATE TABLE schema_version(version int, written_by_min int, readable_by_min int, "
+      "written_by text)");
+  maker.execute("INSERT INTO schema_version VALUES (999, 999, 999, '9.9')");
+  maker.execute("COMMIT");
+
+  CHECK(code.get() == "FER-2003");
 }
 
 TEST_CASE("what was opened for reading refuses to write, with a sentence") {

@@ -15,7 +15,7 @@ namespace {
 
 /// Starts that no worker here serves: whoever looks walks over all of them.
 void put_many_for_others(scene& at) {
-  for (int i = 0; i < 60; ++i) {
+  for (int i = 0; i < 200; ++i) {
     batch some;
     for (int k = 0; k < 1'000; ++k) some.starts.push_back(at.item(at.request("elsewhere")));
     REQUIRE(at.journal->commit(std::move(some)).ok());

@@ -55,6 +55,8 @@ class low_water {
 /// When it is time to look from the beginning: once a second, and when a claim got less than it asked
 /// for; but a look that costs the server much takes a fiftieth of the time, no more: each worker of a
 /// fleet has its own. Behind an old snapshot it walks over all that was taken since, a µs or two each.
+/// One look alone says nothing: a worker's first walks over, and clears away, what was taken before it
+/// came, and any may have waited for a processor. So what a look costs is the lesser of the last two.
 class sweep_times {
  public:
   bool due(std::int64_t now) const {
@@ -65,7 +67,7 @@ class sweep_times {
   /// `cost_us` by the server's clock: how long we waited for it says nothing.
   void swept(std::int64_t now, std::int64_t cost_us) {
     last_ = now;
-    cost_ = cost_us;
+    cost_ = std::min(std::exchange(last_cost_, cost_us), cost_us);
   }
 
  private:
@@ -75,6 +77,7 @@ class sweep_times {
   static constexpr std::int64_t cheap_us = 5'000;
   static constexpr std::int64_t longest_us = 30'000'000;
   std::int64_t last_ = 0;  // steady µs
+  std::int64_t last_cost_ = 0;
   std::int64_t cost_ = 0;
 };
 
@@ -91,7 +94,7 @@ struct claim_places {
 };
 
 /// Of all workers of this process. What a dead worker had lies anywhere: after its release each looks from
-/// the beginning once, however much the look before took. Threads: any.
+/// the beginning at once, however much the looks before took. Threads: any.
 class places_known {
  public:
   claim_places of(std::int64_t worker) {

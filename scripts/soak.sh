@@ -4,8 +4,8 @@
 # The attacks in their long forms, some hours of them. --only: the one of that name, else those whose name or
 # description has WORD; --list: names, descriptions and commands, and nothing is run. Without --bin the ci
 # preset is built first. What each said is in build/soak/NAME.log, what it has shown in
-# build/soak/evidence.jsonl; a run of all of them begins that anew, and writes docs/guarantees.md. One that
-# fails doesn't keep the others from running.
+# build/soak/evidence.jsonl; a run of all of them begins that anew, and writes docs/guarantees.md; after some,
+# scripts/guarantees.py does. One that fails doesn't keep the others from running.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

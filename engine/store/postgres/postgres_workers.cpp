@@ -173,6 +173,10 @@ absl::Status postgres_store::renew(std::int64_t worker, std::int64_t until) {
     parts.acked.compare(parts.at);
     const column id = parts.id_of(worker);
     const bool known = parts.at.write([&](transaction& in) {
+      // Taken back: only once batches of this worker that are under way have ended, and the next wait for
+      // us. Else one that takes something and has seen this lease would leave an owner without any.
+      if (until == 0 && !planted("postgres_takes_leases_back_beside_claims"))
+        in.send("SELECT 1 FROM fermata.workers WHERE id = $1 FOR UPDATE", params(worker));
       // What is left of it, by this host's clock; the server adds its own.
       params given = now_of(parts);
       given.add(worker).add(until == 0 ? 0 : until - parts.at.clock.boot_now());

@@ -30,6 +30,7 @@ call claiming(std::int64_t worker, claim_request what) {
 }
 
 call claim_by_one(world& at) { return claiming(at.one.row, at.wants(at.scene.now())); }
+call claim_by_idle(world& at) { return claiming(at.idle.row, at.wants(at.scene.now())); }
 call claim_by_two(world& at) { return claiming(at.two.row, at.wants(at.scene.now())); }
 /// For a clock that is behind, the late request isn't late.
 call claim_by_slow_clock(world& at) {
@@ -46,6 +47,16 @@ call renewing(world& at) {
       const auto row = std::ranges::find(*workers, worker, &worker_row::row);
       const bool over = row == workers->end() || row->dead || row->gone;
       if (absl::IsNotFound(told) && !over) in.not_so("a worker that isn't dead was told it is");
+    };
+  };
+}
+
+/// As a guard does when its worker owned nothing a moment ago. `world::check` knows what must not come of it.
+call taking_back(world& at) {
+  return [worker = at.idle.row](store& through) -> truth {
+    const absl::Status told = through.renew(worker, 0);
+    return [told](world& in) {
+      if (!told.ok()) in.not_so("a lease wasn't taken back: " + std::string(told.message()));
     };
   };
 }
@@ -140,9 +151,11 @@ call beat(world& at) {
 
 std::vector<act> acts_of_workers() {
   return {{"claim by its owner", caller::one, claim_by_one},
+          {"claim by who owned nothing", caller::one, claim_by_idle},
           {"claim", caller::two, claim_by_two},
           {"claim by a slow clock", caller::two, claim_by_slow_clock},
           {"renew", caller::one, renewing},
+          {"take a lease back", caller::one, taking_back},
           {"leave", caller::one, leave_one},
           {"leave by the other", caller::two, leave_two},
           {"release all", caller::one, release_all},

@@ -37,7 +37,8 @@ world::world(conformance::scene& scene, std::string space, bool told)
       plain(*scene.journal),
       space(std::move(space)),
       one(scene.join(*on.stores[0])),
-      two(scene.join(*on.stores[1])) {
+      two(scene.join(*on.stores[1])),
+      idle(scene.join(*on.stores[0])) {
   begin_runs();
   go_on(told);
 }
@@ -171,7 +172,9 @@ void world::go_on(bool told) {
   if (told) last.messages = {message_to(owned->chain)};
   REQUIRE(plain.commit(std::move(last)).ok());
   scene.pass(lease_is_over);
-  REQUIRE(on.stores[1]->renew(two.row, plain.boot_now() + 1'000 * second).ok());
+  const std::int64_t until = plain.boot_now() + 1'000 * second;
+  REQUIRE(on.stores[1]->renew(two.row, until).ok());
+  REQUIRE(on.stores[0]->renew(idle.row, until).ok());
   for (auto* pen : {&owned, &remote, &parked}) *pen = pen_of((*pen)->run);
 }
 
@@ -254,8 +257,12 @@ void world::check() {
   std::set<std::int64_t> alive;
   const auto workers = plain.workers();
   REQUIRE(workers.ok());
-  for (const worker_row& worker : *workers)
-    if (!worker.dead && !worker.gone) alive.insert(worker.row);
+  for (const worker_row& worker : *workers) {
+    if (worker.dead || worker.gone) continue;
+    alive.insert(worker.row);
+    if (worker.owned + worker.tasks != 0 && worker.lease_until == 0)
+      not_so("a worker without a lease owns something: it would never be taken for dead");
+  }
   const auto runs = plain.list({.space = space, .at_most = 1'000});
   REQUIRE_MESSAGE(runs.ok(), runs.status().ToString());
   std::map<std::string, int> open_by_key;
@@ -279,11 +286,12 @@ void world::check() {
 
   // Nothing of it concerns the next one.
   REQUIRE(expire_requests(plain, 100).ok());
-  for (const worker_row& worker : *workers)
-    if (alive.contains(worker.row) && worker.row != one.row && worker.row != two.row)
-      REQUIRE(plain.leave(worker.row).ok());
-  if (alive.contains(one.row)) REQUIRE(on.stores[0]->leave(one.row).ok());
-  if (alive.contains(two.row)) REQUIRE(on.stores[1]->leave(two.row).ok());
+  for (const worker_row& worker : *workers) {
+    if (!alive.contains(worker.row)) continue;
+    const bool of_first = worker.row == one.row || worker.row == idle.row;
+    store& its = of_first ? *on.stores[0] : worker.row == two.row ? *on.stores[1] : plain;
+    REQUIRE(its.leave(worker.row).ok());
+  }
 }
 
 }  // namespace fermata::interleavings

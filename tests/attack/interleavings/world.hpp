@@ -44,8 +44,9 @@ class world {
   engine::store& plain;  // of neither
   std::string space;
 
-  // `one` is a process on the first store, and its lease has ended; `two` one on the second.
-  engine::worker_row one, two;
+  // `one` is a process on the first store, and its lease has ended; `two` one on the second. `idle`, on the
+  // first, has a lease and owns nothing.
+  engine::worker_row one, two, idle;
   std::optional<conformance::writer> owned;    // by one: runs
   std::optional<conformance::writer> remote;   // by one: has a task, which two executes
   std::optional<conformance::writer> kid;      // by two: may end

@@ -169,6 +169,9 @@ POSTGRES = [
         lines("a claim takes no run that another transaction holds: it may be claimed there")),
     bug("postgres_lease_by_own_clock", "a host whose clock is wrong takes everybody for dead",
         lines("a host whose clock is an hour ahead takes nobody for dead")),
+    bug("postgres_takes_leases_back_beside_claims",
+        "a worker that has just claimed something has no lease, and is never taken for dead",
+        lines("who takes a lease back waits for the claim that may rely on it, and leaves it then")),
 ]
 
 MEMORY = [

@@ -6,6 +6,7 @@ everybody is told so, and workers go on by themselves when it is over.
     away.py BIN_FOLDER [--runs 100] [TEST...]
 """
 import argparse
+import contextlib
 import json
 import os
 import pathlib
@@ -223,8 +224,7 @@ def work_goes_on_when_there_are_connections_again(at):
     assert "too many clients" in ran.stderr or "connection slots" in ran.stderr, ran.stderr
     # The workers lose theirs, until others are faster for once.
     def starve():
-        for pid in ours(at):
-            os.kill(pid, 15)
+        end(ours(at))
         hold()
         return all("too many clients" in fleet.heard(worker) or "connection slots" in
                    fleet.heard(worker) for worker in fleet.workers)
@@ -235,8 +235,7 @@ def work_goes_on_when_there_are_connections_again(at):
         one.kill()
         one.wait()
     at.held = []
-    for pid in sleepers(at):
-        os.kill(pid, 15)
+    end(sleepers(at))
     over = time.monotonic()
     fleet.until(lambda: at.server.psql("SELECT 1").returncode == 0, "there is room")
     assert fleet.feed(0, 4).wait() == 0
@@ -267,6 +266,12 @@ def ours(at):
 
 def sleepers(at):
     return backends(at, "SELECT")
+
+
+def end(pids):
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):  # its client was faster
+            os.kill(pid, signal.SIGTERM)
 
 
 TESTS = [a_worker_and_a_client_meet_a_database_that_is_away,

@@ -30,8 +30,10 @@ struct append {
   epoch_t epoch = 0;
   position_t after = 0;
   chain_hash after_hash{};
-  std::vector<encoded_event> events;    // may be empty: then only the rest happens, under the fence
-  std::vector<std::uint64_t> consumed;  // inbox rows by seq; their ids go to the ledger
+  std::vector<encoded_event> events;  // may be empty: then only the rest happens, under the fence
+  /// Inbox rows by seq; their ids go to the ledger. Only beside events, or where the run rests: else the same
+  /// append once more, after an answer that was lost, would take another message that has the number by then.
+  std::vector<std::uint64_t> consumed;
   run_changes changes;
   std::vector<start_request> children;  // their start requests, in the same transaction
   std::vector<message> messages;        // to other chains

@@ -99,16 +99,18 @@ class run_loop final : public detail::local_worker {
   struct outbox {
     std::vector<engine::produced> events;
     std::vector<std::string> removed_timers;
+    // Messages that mean nothing, by seq: they go with what is written anyway.
     std::vector<std::uint64_t> dropped;
     std::vector<std::string> tasks_gone;
     std::vector<std::string> tasks_withdrawn;
     std::optional<std::string> status;
     std::vector<engine::log_line> lines;
     engine::run_changes changes;
-    bool empty() const noexcept {
-      return events.empty() && removed_timers.empty() && dropped.empty() && tasks_gone.empty() &&
-             tasks_withdrawn.empty() && !status && lines.empty() && changes.timers_set.empty();
+    bool is_to_be_written() const noexcept {
+      return !events.empty() || !removed_timers.empty() || !tasks_gone.empty() ||
+             !tasks_withdrawn.empty() || status || !lines.empty() || !changes.timers_set.empty();
     }
+    bool empty() const noexcept { return dropped.empty() && !is_to_be_written(); }
     void clear() {
       events.clear();
       removed_timers.clear();
@@ -161,7 +163,7 @@ class run_loop final : public detail::local_worker {
     bool refused = false;         // its append was, by a journal that it wasn't compared with yet
     bool dirty = false;           // in dirty_
     bool queued = false;          // in to_append_
-    std::unique_ptr<outbox> out;  // none: nothing is to be written
+    std::unique_ptr<outbox> out;  // none: there is nothing in it
     std::unique_ptr<sent_append> sent;                      // none: no append is under way
     engine::attention attention = engine::attention::none;  // to be written, with `report`
     std::string report;
@@ -267,6 +269,8 @@ class run_loop final : public detail::local_worker {
   std::optional<engine::claim_request> claim_request_now();
   void gather(active& run);
   outbox& out_of(active& run);
+  void clear_out(active& run);
+  static bool has_to_write(const active& run) { return run.out && run.out->is_to_be_written(); }
   void want_append(active& run);
   void address(const active& run, engine::append& to) const;
   sent_append& new_sent(active& run);

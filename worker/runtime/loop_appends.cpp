@@ -91,6 +91,17 @@ run_loop::sent_append& run_loop::new_sent(active& run) {
   return *run.sent;
 }
 
+namespace {
+void remove_timers(std::vector<std::string>&& operations, engine::run_changes& from) {
+  for (std::string& operation : operations) {
+    const bool set_anew =
+        std::any_of(from.timers_set.begin(), from.timers_set.end(),
+                    [&](const engine::timer_row& t) { return t.operation == operation; });
+    if (!set_anew) from.timers_removed.push_back(std::move(operation));
+  }
+}
+}  // namespace
+
 void run_loop::build_append(active& run, engine::append& to) {
   address(run, to);
   sent_append& sent = new_sent(run);
@@ -126,20 +137,18 @@ void run_loop::build_append(active& run, engine::append& to) {
     }
     sent.events.push_back(std::move(e));
   }
-  for (std::string& operation : out.removed_timers) {
-    const bool set_anew =
-        std::any_of(to.changes.timers_set.begin(), to.changes.timers_set.end(),
-                    [&](const engine::timer_row& t) { return t.operation == operation; });
-    if (!set_anew) to.changes.timers_removed.push_back(std::move(operation));
-  }
+  remove_timers(std::move(out.removed_timers), to.changes);
   engine::merge_changes(to.changes, out.changes);
-  to.consumed.insert(to.consumed.end(), out.dropped.begin(), out.dropped.end());
+  // An append without an event that keeps its run can't be told from itself when it is sent again: it would
+  // take the message that has got the number since.
+  if (!to.events.empty() || sent.parks)
+    for (const std::uint64_t seq : std::exchange(out.dropped, {})) to.consumed.push_back(seq);
   sent.consumes = to.consumed;
   to.tasks_gone = std::move(out.tasks_gone);
   to.tasks_withdrawn = std::move(out.tasks_withdrawn);
   to.status = std::move(out.status);
   to.logs = std::move(out.lines);
-  spare_outboxes_.give(std::move(run.out));
+  clear_out(run);
   if (sent.parks) {
     to.then = engine::then::park;
     const engine::machine& machine = run.live->machine();
@@ -149,6 +158,14 @@ void run_loop::build_append(active& run, engine::append& to) {
                    ? fmt::format("no worker here serves step '{}'", machine.look(run.unserved).name)
                    : machine.stands().waits;
   }
+}
+
+/// All but the messages that the append couldn't take along.
+void run_loop::clear_out(active& run) {
+  std::vector<std::uint64_t> later = std::move(run.out->dropped);
+  run.out->clear();
+  run.out->dropped = std::move(later);
+  if (run.out->empty()) spare_outboxes_.give(std::move(run.out));
 }
 
 /// A transactional step on the journal's own tables: its body runs on the writer's turn.
@@ -210,7 +227,7 @@ run_loop::commit_answer run_loop::collect() {
     }
     run.queued = false;
     engine::append& one = made.batch.appends.emplace_back();
-    if (!run.to_commit.empty() && !run.out && run.attention == engine::attention::none)
+    if (!run.to_commit.empty() && !has_to_write(run) && run.attention == engine::attention::none)
       build_transaction(run, one);
     else
       build_append(run, one);

@@ -199,9 +199,10 @@ void run_loop::deliver(active& run) {
   std::unique_ptr<sent_append> sent = std::move(run.sent);
   const bool went_on = !sent->events.empty() || !run.owned;
   // What came about while this was being written is only in the frame's machine.
-  const bool all_written = !run.live->machine().has_events() && !run.out;
+  const bool all_written = !run.live->machine().has_events() && !has_to_write(run);
   if (options_.evict_always && went_on && all_written && !run.live->pinned()) {
     run.live.reset();
+    run.out.reset();    // what meant nothing still lies in the inbox
     run.taken.clear();  // what its machine had put off is told to the next one by the next claim
     if (run.owned)
       (void)load(run);  // it may be forgotten

@@ -319,7 +319,7 @@ void run_loop::advance(active& run) {
   if (!machine.difference().empty()) return block(run, engine::attention::blocked, report_of(run));
   want_attempts(run);
   const engine::standing stands = machine.stands();
-  const bool all_written = !machine.has_events() && !run.out && !run.appending;
+  const bool all_written = !machine.has_events() && !has_to_write(run) && !run.appending;
   if (all_written && quarantined(run)) return;  // its task took a worker down once more
   if (stands.needs_attention && all_written) {
     return block(
@@ -334,7 +334,7 @@ void run_loop::advance(active& run) {
     check_by(run.grace_until =
                  journal_.time().steady_now_us() + engine::limits::end_grace_ms * 1000);
   gather(run);
-  if (run.out || !run.to_commit.empty() || can_park(run)) want_append(run);
+  if (has_to_write(run) || !run.to_commit.empty() || can_park(run)) want_append(run);
 }
 
 }  // namespace fermata::runtime

@@ -35,16 +35,17 @@ class claimer {
     for (const std::string& name : what.queues) queue_names_[turn.at.names.id_of(name)] = name;
   }
 
-  /// With the fence it stands at the beginning of its transaction; else behind what the batch has
-  /// written. Without `seen` everything is asked.
-  void look(const prospect* seen, bool with_fence) {
-    if (!what_.workflows.empty() && (seen == nullptr || seen->own_timers || seen->timers))
+  /// Alone it stands at the beginning of its transaction, with the fence, and asks for what was seen; else
+  /// behind what the batch has written, and asks for everything, as without `seen`.
+  void look(const prospect* seen, bool alone) {
+    const prospect* only = alone ? seen : nullptr;
+    if (!what_.workflows.empty() && (only == nullptr || only->own_timers || only->timers))
       turn_.in.send(in_order_sql);
-    if (with_fence)
-      ask(fence_sql, params(turn_.worker), [this](rows& row) { read_fence(turn_, row); });
-    if (!what_.workflows.empty()) ask_for(seen);
+    if (alone) ask(fence_sql, params(turn_.worker), [this](rows& row) { read_fence(turn_, row); });
+    if (!what_.workflows.empty()) ask_for(only);
     go();
-    if (with_fence) turn_.now = turn_.at.clock.now();
+    if (alone) turn_.now = turn_.at.clock.now();
+    if (seen != nullptr && passed_over(*seen)) look_again(result_, what_.now + locked_again_us);
     if (turn_.alive) take_all();
   }
 
@@ -55,6 +56,13 @@ class claimer {
   }
 
   // ---- looking ----
+
+  /// Nothing came of a kind that was seen: others were faster, or have locked it just now.
+  bool passed_over(const prospect& seen) const {
+    return (seen.own_marks && !found_.own_marks) || (seen.own_timers && !found_.own_timers) ||
+           (seen.timers && !found_.timers) || (seen.marks && !found_.marks) ||
+           (seen.requests && !found_.requests);
+  }
 
   params filter(std::size_t at_most) const {
     return std::move(claim_filter(turn_.at.names, space_, turn_.worker, what_)
@@ -76,6 +84,7 @@ class claimer {
   void ask_for(const prospect* seen) {
     if (seen == nullptr || seen->own_marks)
       ask(own_marks_sql, filter(wanted_ + 1), [this](rows& row) {
+        found_.own_marks = row.count() != 0;
         while (row.next()) choose(row.id<run_id>(0));
       });
     if (seen == nullptr || seen->own_timers) ask_for_own_timers();
@@ -99,6 +108,7 @@ class claimer {
     params given = filter(timers_looked_at_most);
     given.add(from_.timers);
     ask(own_timers_sql, std::move(given), [this](rows& row) {
+      found_.own_timers = row.count() != 0;
       std::size_t seen = 0;
       const std::size_t before = chosen_.size();
       for (; row.next(); ++seen) choose_timer(row);
@@ -113,6 +123,7 @@ class claimer {
     params given = filter(at_most);
     given.add(from_.new_timers).add(queues);
     ask(timers_sql, std::move(given), [this, at_most](rows& row) {
+      found_.timers = row.count() != 0;
       std::size_t seen = 0;
       for (; row.next(); ++seen) choose_new(row.id<run_id>(0));
       if (seen == at_most) result_.more_ready = true;
@@ -132,6 +143,7 @@ class claimer {
     given.add(queue).add(priority).add(since).add(run);
     ask(planted("postgres_claims_without_a_lock") ? marks_unlocked_sql : marks_sql,
         std::move(given), [this](rows& row) {
+          found_.marks = row.count() != 0;
           while (row.next()) choose_mark(row);
         });
   }
@@ -150,6 +162,7 @@ class claimer {
     params given = filter(new_wanted_ + 1);
     given.add(queue).add(priority).add(not_before).add(run).add(until);
     ask(requests_sql, std::move(given), [this](rows& row) {
+      found_.requests = row.count() != 0;
       while (row.next()) choose_request(row);
     });
   }
@@ -334,6 +347,7 @@ class claimer {
   const std::size_t new_wanted_;  // of these, runs that it doesn't own yet
   std::map<std::int64_t, std::string> queue_names_;
   std::vector<std::function<void(rows&)>> readers_;  // of what was asked, in order
+  prospect found_;                                   // which kinds were there
   absl::flat_hash_set<run_id> seen_;
   std::vector<run_id> chosen_;
   std::size_t new_ = 0;  // of the chosen
@@ -347,33 +361,21 @@ void sweep_later(const database_clock& clock, const claim_request& what, const c
                  batch_result& result) {
   if (result.more_ready) return;
   const std::int64_t left = from.sweeps.allowed_at() - clock.steady_now();
-  const time_us then = what.now + std::max<std::int64_t>(0, left);
-  result.next_not_before =
-      result.next_not_before == 0 ? then : std::min(result.next_not_before, then);
+  look_again(result, what.now + std::max<std::int64_t>(0, left));
 }
 
 }  // namespace
 
-params claim_filter(const interner& names, std::int64_t space, std::int64_t worker,
-                    const claim_request& what) {
-  column ids(type::int8), workflows(type::text), not_these(type::uuid);
-  for (const std::string& name : what.workflows) {
-    ids.add(names.id_of(name));
-    workflows.add(std::string_view(name));
-  }
-  for (const run_id& run : what.not_these) not_these.add(run);
-  params given(space, ids, std::string_view(what.build),
-               what.own_build_only ? names.id_of(what.build) : 0, not_these,
-               std::int64_t{format_level}, worker, what.now, workflows);
-  return given;
+void look_again(batch_result& result, time_us when) {
+  if (result.next_not_before == 0 || when < result.next_not_before) result.next_not_before = when;
 }
 
-void claim(turn& turn, const claim_request& what, claim_places& from, bool swept,
+void claim(turn& turn, const claim_request& what, claim_places& from, const prospect* seen,
            batch_result& result) {
   turn.write.send(turn.in, turn.now);
   if (turn.alive && !what.workflows.empty()) {
-    claimer(turn, what, from, result).look(nullptr, false);
-    if (!swept) sweep_later(turn.at.clock, what, from, result);
+    claimer(turn, what, from, result).look(seen, false);
+    if (seen == nullptr) sweep_later(turn.at.clock, what, from, result);
   }
   claim_tasks(turn, what, result);
 }

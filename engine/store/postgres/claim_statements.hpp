@@ -63,7 +63,7 @@ inline constexpr const char* in_order_sql = "SELECT set_config('enable_bitmapsca
   ".priority AND (s.not_after = 0 OR s.not_after >= $8) AND "               \
   "s.format_level <= $6 AND s.workflow = ANY($9) AND s.run <> ALL($5)"
 
-// Rows that somebody else has locked just now are passed over: who has them tells when it is done.
+// Rows that somebody else has locked just now are passed over (`locked_again_us`).
 inline constexpr const char* own_marks_sql =
     "SELECT r.run " FERMATA_OWN_MARKS
     " ORDER BY m.priority, m.since, m.run LIMIT $10 FOR NO KEY UPDATE OF r SKIP LOCKED";

@@ -162,7 +162,9 @@ void ask_for_runs(turn& turn, round_trip& trip, const touched& all,
     trip.ask(lock_requests_sql, params(chains), [&locked](rows& row) {
       while (row.next()) locked.insert(row.id<run_id>(0));
     });
-  trip.ask(lock_runs_sql, params(runs, chains), {});
+  trip.ask(lock_runs_sql, params(runs, chains), [&locked](rows& row) {
+    while (row.next()) locked.insert(row.id<run_id>(0));
+  });
   trip.ask(read_runs_sql, params(runs, chains), [&turn](rows& row) {
     while (row.next()) {
       known_run known;
@@ -308,15 +310,15 @@ void ask_for_tasks(turn& turn, round_trip& trip, const touched& all) {
            });
 }
 
-/// A request that came between our locks may be begun beside us, without the message that we put: all
-/// of it once more.
+/// A request that came between our locks may be begun beside us, without the message that we put; so may a
+/// run come that goes on with a chain, and rest. What was read is more than what was locked: all of it once more.
 void check_locks(const turn& turn, const touched& all, const absl::flat_hash_set<run_id>& locked) {
   for (const chain_id& id : all.addressed) {
     const auto chain = turn.chains.find(id);
     if (chain == turn.chains.end()) continue;
     const known_chain& known = chain->second;
     const bool open = !known.run.empty() && !known.ended;
-    const bool unlocked = (open && !turn.runs.contains(known.run)) ||
+    const bool unlocked = (open && !locked.contains(known.run)) ||
                           (!known.request.empty() && !locked.contains(known.request));
     if (unlocked)
       fail(absl::StatusCode::kUnavailable, "FER-2106",

@@ -43,7 +43,7 @@ namespace {
 using postgres::journal_parts;
 using postgres::prospect;
 
-batch_result write_batch(turn& now, const batch& what, claim_places& places, bool swept) {
+batch_result write_batch(turn& now, const batch& what, claim_places& places, const prospect* seen) {
   load(now, what);
   batch_result done;
   done.appends.reserve(what.appends.size());
@@ -60,7 +60,7 @@ batch_result write_batch(turn& now, const batch& what, claim_places& places, boo
   for (const message& one : what.messages)
     done.messages.push_back(put_message(now, one, postgres::bound::checked));
   for (const task_finish& one : what.finish) done.finished.push_back(finish_task(now, one));
-  if (what.claim) claim(now, *what.claim, places, swept, done);
+  if (what.claim) claim(now, *what.claim, places, seen, done);
   now.write.send(now.in, now.now);
   return done;
 }
@@ -116,8 +116,9 @@ absl::StatusOr<batch_result> postgres_store::commit(batch&& what) {
       learn_names(parts.at, what);  // each time: a server that was promoted may know less
       after = before;
       last.emplace(parts.at, in, parts.handed, what.worker);
-      if (!alone) return write_batch(*last, what, after, seen.has_value());
-      batch_result taken = claim_alone(*last, *what.claim, after, seen ? &*seen : nullptr);
+      const prospect* has_seen = seen ? &*seen : nullptr;
+      if (!alone) return write_batch(*last, what, after, has_seen);
+      batch_result taken = claim_alone(*last, *what.claim, after, has_seen);
       last->write.send(in, last->now);
       return taken;
     });

@@ -154,6 +154,20 @@ struct answer {
 
 }  // namespace
 
+params claim_filter(const interner& names, std::int64_t space, std::int64_t worker,
+                    const claim_request& what) {
+  column ids(type::int8), workflows(type::text), not_these(type::uuid);
+  for (const std::string& name : what.workflows) {
+    ids.add(names.id_of(name));
+    workflows.add(std::string_view(name));
+  }
+  for (const run_id& run : what.not_these) not_these.add(run);
+  params given(space, ids, std::string_view(what.build),
+               what.own_build_only ? names.id_of(what.build) : 0, not_these,
+               std::int64_t{format_level}, worker, what.now, workflows);
+  return given;
+}
+
 prospect look_ahead(server& at, const batch& for_claim, claim_places& places) {
   const claim_request& what = *for_claim.claim;
   return at.read_beside([&](connection& db) {

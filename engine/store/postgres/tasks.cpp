@@ -49,8 +49,6 @@ constexpr const char* next_task_sql =
     "  t.owner = 0 AND t.step = ANY($3) AND t.not_before <= $4 AND r.attention = 0 LIMIT $5) w) "
     "FROM fermata.tasks t WHERE t.space = $1 AND t.queue = ANY($2) AND "
     "t.owner = 0 AND t.step = ANY($3) AND t.not_before > $4";
-// Whoever has its run, to let it rest, tells nobody of a task that was passed over.
-constexpr std::int64_t locked_again_us = 20'000;
 
 column texts(const std::vector<std::string>& all) {
   column made(type::text);
@@ -86,11 +84,8 @@ void fill(turn& turn, const claim_request& what, const task_room& room, batch_re
   }
   rows& next = found.back();
   if (!next.next()) return;
-  const auto look_at = [&result](time_us when) {
-    if (result.next_not_before == 0 || when < result.next_not_before) result.next_not_before = when;
-  };
-  if (!next.null(0)) look_at(next.integer(0));
-  if (next.integer(1) > waiting.count()) look_at(what.now + locked_again_us);
+  if (!next.null(0)) look_again(result, next.integer(0));
+  if (next.integer(1) > waiting.count()) look_again(result, what.now + locked_again_us);
 }
 
 }  // namespace

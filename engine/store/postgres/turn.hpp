@@ -168,12 +168,17 @@ void watch(turn& turn, const task_row& task);
 struct claim_places;  // low_water.hpp
 struct prospect;
 /// Sends what is written so far, looks for work and takes it; its own writes are left to be sent.
-/// `swept`: somebody has just looked from the beginning.
-void claim(turn& turn, const claim_request& what, claim_places& from, bool swept,
+/// `seen`: by who has just looked from the beginning; nullptr: nobody has.
+void claim(turn& turn, const claim_request& what, claim_places& from, const prospect* seen,
            batch_result& result);
 /// The same where nothing else is in the batch, and nothing is loaded: when it takes nothing, the
-/// transaction comes to nothing. It asks for what was seen; nullptr: nobody has looked.
+/// transaction comes to nothing. It asks for what was seen.
 batch_result claim_alone(turn& turn, const claim_request& what, claim_places& from,
                          const prospect* seen);
+
+/// What others have locked is passed over, and most of them tell nobody when it is free.
+constexpr std::int64_t locked_again_us = 20'000;
+/// A claim is due at `when`, at the latest.
+void look_again(batch_result& result, time_us when);
 
 }  // namespace fermata::engine::postgres

@@ -156,6 +156,42 @@ call take_in(world& at) {
   };
 }
 
+/// The chain goes on with another run, which its worker claims beside that, and lets rest at once.
+call continue_and_park(world& at) {
+  const std::int64_t worker = at.one.row;
+  start_request next = at.request("pay");
+  next.chain = at.owned->chain;
+  next.previous_run = at.owned->run;
+  event continued = plain(event_kind::run_continued);
+  continued.name = "pay";
+  append what = at.next(*at.owned, {continued});
+  what.then = then::end;
+  what.children = {next};
+  return [&at, worker, what, claim = at.wants(at.scene.now()), next](store& through) -> truth {
+    batch one;
+    one.worker = worker;
+    one.appends = {what};
+    one.claim = claim;
+    const auto done = through.commit(std::move(one));
+    if (!done.ok()) return [](world&) {};
+    bool rests = false;
+    for (const claimed& taken : done->claimed) {
+      if (taken.run.run != next.run) continue;
+      append park = at.next(writer(at.scene, taken), {});
+      park.then = then::park;
+      park.looked = taken.inbox.empty();
+      park.waits = "signal 'go'";
+      const auto told = commit(through, worker, park);
+      rests = told.ok() && told->parked;
+    }
+    return [worker, what, next, rests, all = *done](world& in) {
+      for (const claimed& taken : all.claimed) in.owns(worker, taken.run.run, taken.run.epoch);
+      check_landed(in, what, all.appends[0]);
+      if (rests) in.rests(next.run);
+    };
+  };
+}
+
 }  // namespace
 
 std::vector<act> acts_on_runs() {
@@ -165,6 +201,7 @@ std::vector<act> acts_on_runs() {
           {"park with a timer", caller::one, park_with_timer},
           {"take in and park", caller::one, take_in},
           {"end", caller::one, end},
+          {"continue, and park", caller::one, continue_and_park},
           {"a child with the key", caller::one, bear},
           {"end over a task", caller::one, end_with_task},
           {"withdraw a task", caller::one, withdraw},

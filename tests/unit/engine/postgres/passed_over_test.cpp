@@ -19,11 +19,32 @@ TEST_CASE("a claim takes no run that another transaction holds: it may be claime
   other.execute("BEGIN");
   other.execute("SELECT 1 FROM " + at.made.schema + ".runs FOR NO KEY UPDATE");
 
-  CHECK(at.claim(me).empty());
+  const engine::batch_result passed = at.claim(me, at.wants());
 
+  CHECK(passed.claimed.empty());
+  CHECK(passed.next_not_before > at.now());  // nobody tells it when the run is free
+  CHECK(passed.next_not_before <= at.now() + conformance::second);
   other.execute("COMMIT");
-  at.pass(2 * conformance::second);
-  CHECK(at.claim(me).size() == 1);
+  CHECK(at.claim(me, at.wants()).claimed.size() == 1);
+}
+
+TEST_CASE("a worker that passed over a start looks again soon: it is signalled just now") {
+  wired_scene at;
+  const conformance::worker_row me = at.join();
+  (void)at.start(at.request());
+  connection signals(server_address());
+  signals.execute("BEGIN");
+  signals.execute("SELECT 1 FROM " + at.made.schema + ".start_requests FOR NO KEY UPDATE");
+
+  const engine::batch_result passed = at.claim(me, at.wants());
+
+  CHECK(passed.claimed.empty());
+  CHECK(passed.next_not_before > at.now());
+  CHECK(passed.next_not_before <= at.now() + conformance::second);
+  signals.execute("COMMIT");
+  const engine::batch_result taken = at.claim(me, at.wants());
+  CHECK(taken.claimed.size() == 1);
+  CHECK(taken.next_not_before == 0);
 }
 
 TEST_CASE("a worker that passed over a task looks again soon: nobody tells it when it is free") {

@@ -45,7 +45,7 @@ class claimer {
     if (!what_.workflows.empty()) ask_for(only);
     go();
     if (alone) turn_.now = turn_.at.clock.now();
-    if (seen != nullptr && passed_over(*seen)) look_again(result_, what_.now + locked_again_us);
+    if (seen != nullptr) be_back_for(*seen);
     if (turn_.alive) take_all();
   }
 
@@ -57,11 +57,16 @@ class claimer {
 
   // ---- looking ----
 
-  /// Nothing came of a kind that was seen: others were faster, or have locked it just now.
-  bool passed_over(const prospect& seen) const {
-    return (seen.own_marks && !found_.own_marks) || (seen.own_timers && !found_.own_timers) ||
-           (seen.timers && !found_.timers) || (seen.marks && !found_.marks) ||
-           (seen.requests && !found_.requests);
+  /// Nothing came of a kind that was seen: others were faster, or have locked it just now. Most transactions
+  /// are over soon; one that isn't, as a caller's own may be, is looked for less and less often.
+  void be_back_for(const prospect& seen) {
+    const bool passed_over = (seen.own_marks && !found_.own_marks) ||
+                             (seen.own_timers && !found_.own_timers) ||
+                             (seen.timers && !found_.timers) || (seen.marks && !found_.marks) ||
+                             (seen.requests && !found_.requests);
+    constexpr std::int64_t longest_us = 1'000'000;
+    from_.again_us = passed_over ? std::clamp(2 * from_.again_us, locked_again_us, longest_us) : 0;
+    if (passed_over) look_again(result_, what_.now + from_.again_us);
   }
 
   params filter(std::size_t at_most) const {
@@ -365,10 +370,6 @@ void sweep_later(const database_clock& clock, const claim_request& what, const c
 }
 
 }  // namespace
-
-void look_again(batch_result& result, time_us when) {
-  if (result.next_not_before == 0 || when < result.next_not_before) result.next_not_before = when;
-}
 
 void claim(turn& turn, const claim_request& what, claim_places& from, const prospect* seen,
            batch_result& result) {

@@ -198,6 +198,7 @@ prospect look_ahead(server& at, const batch& for_claim, claim_places& places) {
     places.new_timers = begin_at(all.first_new_timer);
     // In a test's time nothing takes any.
     places.sweeps.swept(at.clock.steady_now(), at.clock.is_virtual() ? 0 : all.cost_us);
+    if (!all.found.anything()) places.again_us = 0;
     if (what.new_at_most <= 0) {
       prospect& found = all.found;
       found.more_ready = found.timers || found.marks || found.requests;

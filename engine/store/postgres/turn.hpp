@@ -179,6 +179,8 @@ batch_result claim_alone(turn& turn, const claim_request& what, claim_places& fr
 /// What others have locked is passed over, and most of them tell nobody when it is free.
 constexpr std::int64_t locked_again_us = 20'000;
 /// A claim is due at `when`, at the latest.
-void look_again(batch_result& result, time_us when);
+inline void look_again(batch_result& result, time_us when) {
+  if (result.next_not_before == 0 || when < result.next_not_before) result.next_not_before = when;
+}
 
 }  // namespace fermata::engine::postgres

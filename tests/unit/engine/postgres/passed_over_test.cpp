@@ -41,6 +41,7 @@ TEST_CASE("a worker that passed over a start looks again soon: it is signalled j
   CHECK(passed.claimed.empty());
   CHECK(passed.next_not_before > at.now());
   CHECK(passed.next_not_before <= at.now() + conformance::second);
+  CHECK(at.claim(me, at.wants()).next_not_before > passed.next_not_before);  // it takes long
   signals.execute("COMMIT");
   const engine::batch_result taken = at.claim(me, at.wants());
   CHECK(taken.claimed.size() == 1);

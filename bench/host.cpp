@@ -68,7 +68,8 @@ void host::run() {
 
 void host::wait_until_quiet() {
   for (std::int64_t before = -1, now = on_.so_far().commits; now != before;) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    // Longer than until a worker that owns nothing takes its lease back, which is a commit, too.
+    std::this_thread::sleep_for(std::chrono::milliseconds(800));
     before = std::exchange(now, on_.so_far().commits);
   }
 }

@@ -91,8 +91,8 @@ struct claim_places {
   sweep_times sweeps;
   std::uint64_t deaths = 0;  // that the last look came after
   bool got_less = true;  // the last claim did, than it asked for: the next looks from the beginning
-  std::int64_t again_us =
-      0;  // what was seen was passed over: so long until the next look; 0: it wasn't
+  /// What was seen was passed over: so long until the next look. 0: it wasn't.
+  std::int64_t again_us = 0;
 };
 
 /// Of all workers of this process. What a dead worker had lies anywhere: after its release each looks from

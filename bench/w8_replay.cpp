@@ -77,7 +77,7 @@ class histories {
         live->machine().attempt_ended(start.op, {.number = 1, .value = std::move(start.input)});
       for (engine::produced& made : live->machine().take_events()) add(made.what);
     }
-    if (!store_->begin_copy(request, stored, changes).ok()) std::exit(1);
+    if (!store_->begin_copy(request, stored, changes, {}).ok()) std::exit(1);
     return request.run;
   }
 

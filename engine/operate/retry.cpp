@@ -29,6 +29,11 @@ struct journal {
   std::vector<event> events;
 };
 
+absl::Status has_no_end(const run_id& run) {
+  return absl::DataLossError(fmt::format(
+      "run {} has ended, but its journal has no end; `fermata verify` says more", run.text()));
+}
+
 absl::StatusOr<journal> read_journal(const store& where, const run_id& run) {
   journal all;
   for (position_t from = 1;; from += page) {
@@ -43,10 +48,8 @@ absl::StatusOr<journal> read_journal(const store& where, const run_id& run) {
     }
     if (count < page) break;
   }
-  if (all.events.empty() || class_of(all.events.back().kind) != event_class::end) {
-    return absl::DataLossError(fmt::format(
-        "run {} has ended, but its journal has no end; `fermata verify` says more", run.text()));
-  }
+  if (all.events.empty() || class_of(all.events.back().kind) != event_class::end)
+    return has_no_end(run);
   return all;
 }
 
@@ -62,6 +65,7 @@ struct copied {
   start_request request;
   std::vector<encoded_event> events;
   run_changes changes;
+  std::vector<chain_id> in_flight;  // children that may still end
 
   chain_hash last() const { return events.empty() ? chain_hash{} : events.back().chain; }
 
@@ -149,7 +153,7 @@ absl::StatusOr<std::optional<event>> missed_end(const store& where, const kept_c
   if (!last.ok()) return last.status();
   const auto stored = where.read_events(row->run, last->position, 1);
   if (!stored.ok()) return stored.status();
-  if (stored->empty()) return std::optional<event>();
+  if (stored->empty()) return has_no_end(row->run);
   const absl::StatusOr<event> end = decode(row->run, stored->front());
   if (!end.ok()) return end.status();
 
@@ -183,7 +187,11 @@ absl::Status add_history(copied& to, const store& where, const journal& from,
   for (const kept_child& child : plan.children) {
     absl::StatusOr<std::optional<event>> end = missed_end(where, child);
     if (!end.ok()) return end.status();
-    if (end->has_value()) to.add(std::move(**end));
+    if (end->has_value()) {
+      to.add(std::move(**end));
+    } else if (!planted("retry_forgets_children_in_flight")) {
+      to.in_flight.push_back(child.chain);
+    }
   }
   return absl::OkStatus();
 }
@@ -255,7 +263,8 @@ absl::StatusOr<run_id> copy_run(store& where, const run_row& row, const act& by,
   noted.at = now;
   to.add(std::move(noted));
 
-  absl::Status status = surely([&] { return where.begin_copy(to.request, to.events, to.changes); });
+  absl::Status status =
+      surely([&] { return where.begin_copy(to.request, to.events, to.changes, to.in_flight); });
   if (!status.ok()) return status;
   // They aren't to be closed: their parent goes on.
   if (!children.empty()) {
@@ -268,7 +277,7 @@ absl::StatusOr<run_id> copy_run(store& where, const run_row& row, const act& by,
 
 absl::StatusOr<run_id> retry(store& where, const run_id& run, const act& by, bool from_start) {
   absl::StatusOr<run_id> begun = absl::UnknownError("nothing was tried");
-  for (int tried = 0; tried < tries_when_raced; ++tried) {
+  for (int tried = 0; tried < tries_when_raced;) {
     const absl::StatusOr<run_row> row = find_row(where, run);
     if (!row.ok()) return row.status();
     if (!ended(row->state)) {
@@ -280,6 +289,9 @@ absl::StatusOr<run_id> retry(store& where, const run_id& run, const act& by, boo
     }
     if (absl::Status status = check_retry(where, *row); !status.ok()) return status;
     begun = copy_run(where, *row, by, from_start);
+    // A child ended: one less that may.
+    if (absl::IsAborted(begun.status())) continue;
+    ++tried;
     // The refusal of a store whose chain has got an open run meanwhile has no code of ours.
     if (!absl::IsFailedPrecondition(begun.status())) return begun;
     if (absl::Status raced = check_retry(where, *row); raced.ok()) return begun;

@@ -82,4 +82,10 @@ absl::Status key_is_taken(const start_request& copy, const chain_id& by) {
                    " by now, and one key names one");
 }
 
+absl::Status child_has_ended(const start_request& copy, const chain_id& child) {
+  return coded(absl::StatusCode::kAborted, "FER-2104",
+               "run " + copy.run.text() + ": its child " + child.text() +
+                   " has ended meanwhile; its journal is to be read again");
+}
+
 }  // namespace fermata::engine

@@ -30,5 +30,7 @@ bool other_input(std::uint64_t bound_type, std::string_view bound_digest, const 
 
 /// Why a copy isn't begun: another chain has its key by now.
 absl::Status key_is_taken(const start_request& copy, const chain_id& by);
+/// Why a copy isn't begun: a child that is in flight in it has ended meanwhile.
+absl::Status child_has_ended(const start_request& copy, const chain_id& child);
 
 }  // namespace fermata::engine

@@ -174,10 +174,13 @@ class store {
                                            const std::vector<encoded_event>& events,
                                            const run_changes& changes,
                                            const std::vector<message>& messages) = 0;
-  /// A new run of an existing chain with a copied history (retry): unowned and ready.
+  /// A new run of an existing chain with a copied history (retry): unowned and ready. `in_flight`: chains
+  /// of children whose end isn't in that history. When one has ended by now, ABORTED, and nothing is
+  /// written: its message found no open run, and won't come again.
   virtual absl::Status begin_copy(const start_request& request,
                                   const std::vector<encoded_event>& events,
-                                  const run_changes& changes) = 0;
+                                  const run_changes& changes,
+                                  const std::vector<chain_id>& in_flight) = 0;
 
   // ---- reading ----
 
@@ -230,7 +233,8 @@ class store {
   virtual absl::StatusOr<store_counts> counts(std::string_view space) const = 0;
   virtual absl::StatusOr<store_info> info() const = 0;
   /// Events of all runs after an opaque cursor, in the store's own order; empty begins. What is
-  /// committed later never comes before what was given out.
+  /// committed later never comes before what was given out. ABORTED when another server answers than
+  /// the one whose cursor it is: it may lack what was given out, and have something else there.
   virtual absl::StatusOr<std::vector<stored_event>> changes(const std::string& after,
                                                             std::size_t at_most) const = 0;
   /// Rows of a read-only SQL statement, for `fermata sql`. First the column names.

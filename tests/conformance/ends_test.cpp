@@ -120,7 +120,7 @@ TEST_CASE("a chain that was retried goes on, and ends with the copy") {
   copy.origin = first.run;
   run_changes changes;
   changes.state = run_state::running;
-  CHECK(scene.journal->begin_copy(copy, {scene.first_event(copy)}, changes).ok());
+  CHECK(scene.journal->begin_copy(copy, {scene.first_event(copy)}, changes, {}).ok());
   CHECK_FALSE(end_of(scene, first.chain));
 
   writer retried(scene, scene.claim(me).at(0));

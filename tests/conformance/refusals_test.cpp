@@ -16,7 +16,7 @@ TEST_CASE("a journal begins with at least one event, also of a copy and of a req
 
   CHECK(scene.journal->end_request(waiting.run, {}, {}, {}).status().code() ==
         absl::StatusCode::kInvalidArgument);
-  CHECK(scene.journal->begin_copy(copy, {}, {}).code() == absl::StatusCode::kInvalidArgument);
+  CHECK(scene.journal->begin_copy(copy, {}, {}, {}).code() == absl::StatusCode::kInvalidArgument);
 
   CHECK(scene.row(waiting.run).state == run_state::waiting_to_start);
   CHECK(scene.journal->find_run(copy.run).status().code() == absl::StatusCode::kNotFound);

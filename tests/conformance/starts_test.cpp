@@ -389,8 +389,8 @@ TEST_CASE("a copy continues its chain: unowned, ready, and the key names it") {
   const encoded_event start = scene.first_event(copy);
   run_changes changes;
   changes.state = run_state::running;
-  CHECK(scene.journal->begin_copy(copy, {start}, changes).ok());
-  CHECK(scene.journal->begin_copy(copy, {start}, changes).ok());
+  CHECK(scene.journal->begin_copy(copy, {start}, changes, {}).ok());
+  CHECK(scene.journal->begin_copy(copy, {start}, changes, {}).ok());
 
   CHECK(scene.row(first.run).next_run == copy.run);
   CHECK(scene.journal->find_chain(first.chain)->run == copy.run);
@@ -417,7 +417,7 @@ TEST_CASE(
     copy.previous_run = last;
     run_changes changes;
     changes.state = run_state::running;
-    CHECK(scene.journal->begin_copy(copy, {scene.first_event(copy)}, changes).ok());
+    CHECK(scene.journal->begin_copy(copy, {scene.first_event(copy)}, changes, {}).ok());
     last = copy.run;
     const auto taken = scene.claim(me);
     REQUIRE(taken.size() == 1);
@@ -441,11 +441,40 @@ TEST_CASE("a copy whose key names another chain by now isn't begun") {
   copy.previous_run = first.run;
   run_changes changes;
   changes.state = run_state::running;
-  CHECK(scene.journal->begin_copy(copy, {scene.first_event(copy)}, changes).code() ==
+  CHECK(scene.journal->begin_copy(copy, {scene.first_event(copy)}, changes, {}).code() ==
         absl::StatusCode::kFailedPrecondition);
 
   CHECK_FALSE(scene.journal->find_run(copy.run).ok());
   CHECK(scene.journal->find_key("default", "pay", "order-42")->at(0).run == again.run);
+}
+
+TEST_CASE("a copy isn't begun while a child that is in flight in it has ended") {
+  scene scene;
+  const worker_row me = scene.join();
+  const start_request first = scene.request();
+  writer run(scene, scene.begin(me, first));
+  CHECK(run.end(event_kind::run_failed) == landing::landed);
+  writer child(scene, scene.begin(me, scene.request()));
+  writer sister(scene, scene.begin(me, scene.request()));
+  CHECK(sister.end(event_kind::run_completed) == landing::landed);
+  const start_request waiting = scene.request();
+  CHECK(scene.start(scene.item(waiting)).how == start_result::outcome::started);
+
+  start_request copy = scene.request();
+  copy.chain = first.chain;
+  copy.previous_run = first.run;
+  run_changes changes;
+  changes.state = run_state::running;
+  const encoded_event start = scene.first_event(copy);
+  CHECK(scene.journal->begin_copy(copy, {start}, changes, {child.chain, sister.chain}).code() ==
+        absl::StatusCode::kAborted);
+  CHECK_FALSE(scene.journal->find_run(copy.run).ok());
+
+  CHECK(scene.journal->begin_copy(copy, {start}, changes, {child.chain, waiting.run}).ok());
+  CHECK(scene.journal->find_chain(first.chain)->run == copy.run);
+  // It was begun: what its children have done since makes no difference.
+  CHECK(child.end(event_kind::run_completed) == landing::landed);
+  CHECK(scene.journal->begin_copy(copy, {start}, changes, {child.chain}).ok());
 }
 
 TEST_CASE("at most one run of a chain is open") {
@@ -455,7 +484,7 @@ TEST_CASE("at most one run of a chain is open") {
   start_request copy = scene.request();
   copy.chain = first.chain;
 
-  CHECK(scene.journal->begin_copy(copy, {scene.first_event(copy)}, {}).code() ==
+  CHECK(scene.journal->begin_copy(copy, {scene.first_event(copy)}, {}, {}).code() ==
         absl::StatusCode::kFailedPrecondition);
 }
 

@@ -255,7 +255,7 @@ void put_in(engine::store& where, const recorded_run& what, std::size_t events) 
     engine::fold_changes(what.run, *event, changes);
     if (!start) start = std::move(*event);
   }
-  fermata::detail::raise(where.begin_copy(request_of(what.run, *start), kept, changes));
+  fermata::detail::raise(where.begin_copy(request_of(what.run, *start), kept, changes, {}));
 }
 
 std::vector<engine::event> decoded(const recorded_run& what) {

@@ -67,8 +67,9 @@ class store_decorator : public engine::store {
   }
   absl::Status begin_copy(const engine::start_request& request,
                           const std::vector<engine::encoded_event>& events,
-                          const engine::run_changes& changes) override {
-    return inner_->begin_copy(request, events, changes);
+                          const engine::run_changes& changes,
+                          const std::vector<engine::chain_id>& in_flight) override {
+    return inner_->begin_copy(request, events, changes, in_flight);
   }
 
   or_status<std::vector<std::vector<engine::encoded_event>>> read_beginnings(

@@ -45,7 +45,8 @@ class memory_store final : public store {
                                    const run_changes& changes,
                                    const std::vector<message>& messages) override;
   absl::Status begin_copy(const start_request& request, const std::vector<encoded_event>& events,
-                          const run_changes& changes) override;
+                          const run_changes& changes,
+                          const std::vector<chain_id>& in_flight) override;
 
   absl::StatusOr<std::vector<encoded_event>> read_events(const run_id& run, position_t from,
                                                          std::size_t at_most) const override;

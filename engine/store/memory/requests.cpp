@@ -82,7 +82,8 @@ absl::StatusOr<bool> memory_store::end_request(const run_id& run,
 
 absl::Status memory_store::begin_copy(const start_request& request,
                                       const std::vector<encoded_event>& events,
-                                      const run_changes& changes) {
+                                      const run_changes& changes,
+                                      const std::vector<chain_id>& in_flight) {
   if (events.empty()) return no_events(request.run);
   writing writing(*world_);
   tables& data = writing.data();
@@ -95,6 +96,9 @@ absl::Status memory_store::begin_copy(const start_request& request,
   const auto key = data.keys.find(key_name{request.space, request.workflow, request.key});
   if (!request.key.empty() && key != data.keys.end() && key->second.chain != request.chain)
     return key_is_taken(request, key->second.chain);
+  for (const chain_id& child : in_flight)
+    if (const auto now = data.current(child); now && ended(now->state))
+      return child_has_ended(request, child);
   run_record& run = insert_whole(data, request, events, changes);
   if (!ended(run.row.state)) data.mark_ready(run, writing.now());
   return absl::OkStatus();

@@ -355,10 +355,12 @@ void load(turn& turn, const batch& what) {
   touched more;
   for (const std::size_t i : all.plain)
     if (!turn.landed.contains(i)) more.runs.insert(what.appends[i].run);
+  ask_for_runs(turn, trip, more, locked);
+  // Not locked, which would be against the order: a chain that has a key gets no other run while its
+  // key is locked, but from its own owner.
   for (const auto& [name, key] : turn.keys)
     if (key.bound && !all.chains.contains(key.chain))
       more.chain(key.chain, all.unread_of(key.chain));
-  ask_for_runs(turn, trip, more, locked);
   ask_for_chains(turn, trip, more.chains);
   trip.go();
   check_locks(turn, all, locked);

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <limits>
 
@@ -18,31 +19,38 @@ using postgres::rows;
 
 namespace {
 
-/// Where a follower stands: a transaction's number, and the last event of it that was given out.
+/// Where a follower stands: a server's timeline, a transaction's number, and the last event of it that was
+/// given out. Another server that was promoted may give the numbers of commits that it hasn't got again.
 struct cursor {
+  std::string timeline;
   std::int64_t xid = 0;
   run_id run;
   position_t position = 0;
 
   std::string text() const {
-    return fmt::format("{}/{}/{}", xid, static_cast<const ulid&>(run).text(), position);
+    return fmt::format("{}/{}/{}/{}", timeline, xid, static_cast<const ulid&>(run).text(),
+                       position);
   }
 };
 
 std::optional<cursor> parse_cursor(std::string_view text) {
   cursor found;
   if (text.empty()) return found;
-  const std::size_t first = text.find('/');
-  const std::size_t second = text.find('/', first + 1);
-  if (first == std::string_view::npos || second == std::string_view::npos) return std::nullopt;
+  std::array<std::string_view, 4> parts;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    const bool is_last = i + 1 == parts.size();
+    const std::size_t end = text.find('/');
+    if ((end == std::string_view::npos) != is_last) return std::nullopt;
+    parts[i] = text.substr(0, end);
+    if (!is_last) text.remove_prefix(end + 1);
+  }
   const auto number = [&](std::string_view digits, auto& to) {
     const auto [end, error] = std::from_chars(digits.begin(), digits.end(), to);
     return error == std::errc() && end == digits.end();
   };
-  const auto id = ulid::parse(text.substr(first + 1, second - first - 1));
-  if (!id || !number(text.substr(0, first), found.xid) ||
-      !number(text.substr(second + 1), found.position))
-    return std::nullopt;
+  const auto id = ulid::parse(parts[2]);
+  if (!id || !number(parts[1], found.xid) || !number(parts[3], found.position)) return std::nullopt;
+  found.timeline = parts[0];
   found.run = run_id::of(*id);
   return found;
 }
@@ -65,6 +73,12 @@ absl::StatusOr<std::vector<stored_event>> postgres_store::changes(const std::str
                  fmt::format("'{}' isn't a cursor of this journal", after));
   return guarded<result>([&]() -> result {
     return parts_->at.read([&](connection& db) -> result {
+      const std::string& timeline = db.server().timeline;
+      if (!after.empty() && from->timeline != timeline)
+        return coded(absl::StatusCode::kAborted, "FER-2105",
+                     fmt::format("{}: another server answers than before (timeline {} after {}); "
+                                 "its events are to be read from the beginning",
+                                 parts_->at.where.text, timeline, from->timeline));
       rows horizon = db.run(horizon_sql);
       horizon.next();
       const std::int64_t until = horizon.integer(0);
@@ -84,8 +98,9 @@ absl::StatusOr<std::vector<stored_event>> postgres_store::changes(const std::str
           stored_event one;
           one.run = row.id<run_id>(postgres::event_column_count + 1);
           one.what = read_event(parts_->names(db), row);
-          one.cursor =
-              cursor{row.integer(postgres::event_column_count), one.run, one.what.position}.text();
+          one.cursor = cursor{timeline, row.integer(postgres::event_column_count), one.run,
+                              one.what.position}
+                           .text();
           found.push_back(std::move(one));
         }
         low = high;

@@ -158,7 +158,8 @@ absl::StatusOr<bool> postgres_store::end_request(const run_id& run,
 
 absl::Status postgres_store::begin_copy(const start_request& request,
                                         const std::vector<encoded_event>& events,
-                                        const run_changes& changes) {
+                                        const run_changes& changes,
+                                        const std::vector<chain_id>& in_flight) {
   if (events.empty()) return no_events(request.run);
   return guarded<absl::Status>([&]() -> absl::Status {
     postgres::journal_parts& parts = *parts_;
@@ -174,6 +175,8 @@ absl::Status postgres_store::begin_copy(const start_request& request,
       touched.starts.emplace_back().request = request;
       touched.starts.back().request.chain = chain;
       touched.messages.emplace_back().to = chain;
+      // Locked as if they were written to: none ends until this is there, and gets its message.
+      for (const chain_id& child : in_flight) touched.messages.emplace_back().to = child;
       load(*last, touched);
       if (const auto there = last->ids.find(request.run);
           there != last->ids.end() && there->second.begun)
@@ -183,9 +186,18 @@ absl::Status postgres_store::begin_copy(const start_request& request,
         return coded(absl::StatusCode::kFailedPrecondition, "FER-2104",
                      fmt::format("run {}: its chain {} has an open run; only one may be open",
                                  request.run.text(), chain.text()));
-      // Its row is locked: who starts with it waits, and finds the open run.
-      for (const auto& [name, key] : last->keys)
-        if (key.bound && key.chain != chain) return key_is_taken(request, key.chain);
+      for (const chain_id& child : in_flight)
+        if (const auto one = last->chains.find(child);
+            one != last->chains.end() && one->second.has_ended())
+          return child_has_ended(request, child);
+      // Its row is locked: who starts with it waits, and finds the open run. Who has a snapshot of before
+      // would find the ended one: the row changes, though it says the same.
+      for (const auto& [name, key] : last->keys) {
+        if (!key.bound) continue;
+        if (key.chain != chain) return key_is_taken(request, key.chain);
+        last->write.bind_key(std::get<0>(name), std::get<1>(name), std::get<2>(name), chain,
+                             key.input_type, key.input_digest);
+      }
       postgres::known_run& run = insert_whole(*last, request, events, changes);
       if (!ended(run.state)) mark_ready(*last, run);
       last->write.send(in, last->now);

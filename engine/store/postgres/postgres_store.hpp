@@ -48,7 +48,8 @@ class postgres_store final : public store {
                                    const run_changes& changes,
                                    const std::vector<message>& messages) override;
   absl::Status begin_copy(const start_request& request, const std::vector<encoded_event>& events,
-                          const run_changes& changes) override;
+                          const run_changes& changes,
+                          const std::vector<chain_id>& in_flight) override;
 
   absl::StatusOr<std::vector<std::vector<encoded_event>>> read_beginnings(
       const std::vector<run_id>& runs, std::size_t at_most) const override;

@@ -139,8 +139,8 @@ void server::meet_first(const identity& who) {
   if (!read_only_) remember_timeline(where, who);
 }
 
-/// Who answers here may be another than the last time. Throws when it isn't to be written to.
-void server::meet(const identity& who) {
+/// Who answers here may be another than the last time. Its generation; throws when it isn't to be written to.
+std::uint64_t server::meet(const identity& who) {
   if (!read_only_ && (who.in_recovery || who.read_only))
     fail(absl::StatusCode::kUnavailable, "FER-2105",
          fmt::format("{} is {}: nothing can be written there; waiting for the primary", where.text,
@@ -150,11 +150,11 @@ void server::meet(const identity& who) {
   if (!known_) {
     meet_first(who);
     known_ = who;
-    return;
+    return generation_;
   }
   if (*known_ == who) {
     known_ = who;
-    return;
+    return generation_;
   }
   if (known_->system != who.system || known_->database != who.database)
     fail(absl::StatusCode::kFailedPrecondition, "FER-2108",
@@ -180,20 +180,23 @@ void server::meet(const identity& who) {
     say(fmt::format(
         "{}: a promoted server answers (timeline {}); leases are believed again in {} s",
         where.text, who.timeline, limits::lease_ms / 1'000));
+  return generation_;
 }
 
-std::unique_ptr<connection> server::connect() {
+std::unique_ptr<connection> server::connect() { return connect_and_meet().first; }
+
+std::pair<std::unique_ptr<connection>, std::uint64_t> server::connect_and_meet() {
   const std::lock_guard one_at_a_time(connecting_);
   auto made = std::make_unique<connection>(where, first_host_);
   made->on_long_wait([this](int process) { say_who_holds(process); });
   try {
-    meet(made->server());
+    const std::uint64_t generation = meet(made->server());
+    return {std::move(made), generation};
   } catch (const server_failure& why) {
     ++first_host_;  // libpq is content with the first that answers: next time with another
     note_away(why);
     throw;
   }
-  return made;
 }
 
 /// Said once, whoever finds it first, until somebody gets through.
@@ -231,10 +234,10 @@ server::lease server::take(attempts& again) {
       }
     }
     try {
-      auto made = connect();
+      auto [made, generation] = connect_and_meet();
       const std::lock_guard guard(mutex_);
       if (away_since_.exchange(0) != 0 && say) say(fmt::format("{} is there again", where.text));
-      return {*this, std::move(made), generation_};
+      return {*this, std::move(made), generation};
     } catch (const server_failure& why) {
       note_away(why);
       if (!again.worth_another(why)) throw;

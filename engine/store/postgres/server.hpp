@@ -151,7 +151,9 @@ class server {
   /// True: the transaction is committed. False: nothing of it is there, try again. Throws when neither
   /// is known, or when it is no use.
   bool settled(const transaction& what, const server_failure& why, attempts& again);
-  void meet(const identity& who);
+  std::uint64_t meet(const identity& who);
+  /// With the generation of who answered: another may be promoted at any time.
+  std::pair<std::unique_ptr<connection>, std::uint64_t> connect_and_meet();
   void note_away(const server_failure& why);
   void say_who_holds(int process);
   void meet_first(const identity& who);

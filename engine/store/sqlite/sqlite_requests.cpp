@@ -130,7 +130,8 @@ absl::StatusOr<bool> sqlite_store::end_request(const run_id& run,
 
 absl::Status sqlite_store::begin_copy(const start_request& request,
                                       const std::vector<encoded_event>& events,
-                                      const run_changes& changes) {
+                                      const run_changes& changes,
+                                      const std::vector<chain_id>& in_flight) {
   if (events.empty()) return no_events(request.run);
   return guarded<absl::Status>([&]() -> absl::Status {
     return file_->write(0, [&](turn& turn) -> absl::Status {
@@ -144,6 +145,8 @@ absl::Status sqlite_store::begin_copy(const start_request& request,
       }
       if (const chain_id other = chain_of_key(turn.db, request); !other.empty() && other != chain)
         return key_is_taken(request, other);
+      for (const chain_id& child : in_flight)
+        if (find_current(turn.db, child).ended) return child_has_ended(request, child);
       const std::int64_t row = insert_whole(turn, request, events, changes);
       if (!changes.state || !ended(*changes.state)) mark_ready(turn, row);
       return absl::OkStatus();

@@ -102,6 +102,16 @@ call end_child_of_ended(world& at) {
   return appending(at.two.row, what);
 }
 
+call end_kept(world& at) {
+  append what = at.next(*at.kept, {ended_well()});
+  what.then = then::end;
+  message told = at.message_to(at.failed->chain);
+  told.kind = message_kind::child_ended;
+  told.operation = "1";
+  what.messages = {told};
+  return appending(at.two.row, what);
+}
+
 call end_with_task(world& at) {
   append what = at.next(*at.remote, {ended_well()});
   what.then = then::end;
@@ -203,6 +213,7 @@ std::vector<act> acts_on_runs() {
           {"end", caller::one, end},
           {"continue, and park", caller::one, continue_and_park},
           {"a child with the key", caller::one, bear},
+          {"end a child of a failed parent", caller::two, end_kept},
           {"end over a task", caller::one, end_with_task},
           {"withdraw a task", caller::one, withdraw},
           {"end and tell", caller::two, end_kid},

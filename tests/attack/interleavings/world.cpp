@@ -21,6 +21,7 @@ using conformance::writer;
 namespace {
 
 constexpr std::int64_t lease_is_over = 20 * second;
+constexpr int close_policy_abandon = 2;
 
 event of(event_kind kind, std::string operation, std::string name) {
   event made = plain(kind);
@@ -93,6 +94,20 @@ void world::land(const worker_row& by, std::vector<append> what) {
 
 std::optional<writer> world::pen_of(const run_id& run) { return writer(scene, scene.row(run)); }
 
+/// An append with a child of operation "1", and that child.
+std::pair<append, run_row> world::bearing(const writer& parent, int close_policy) {
+  start_request child = request("ship");
+  child.parent = parent.run;
+  child.parent_chain = parent.chain;
+  child.parent_operation = "1";
+  child.close_policy = close_policy;
+  event started = of(event_kind::child_started, "1", "ship");
+  started.details.mutable_child()->set_child(std::string(child.run.view()));
+  append bear = next(parent, {started});
+  bear.children = {child};
+  return {bear, {.run = child.run, .chain = child.chain}};
+}
+
 /// What one owns, and what has come of some of it.
 void world::begin_runs() {
   batch begin;
@@ -124,24 +139,19 @@ void world::begin_runs() {
   task = {.operation = "1", .queue = "gpu", .step = "render", .key = "key"};
   task.epoch = put.events.back().position;
   put.tasks = {task};
-  start_request child = request("ship");
-  child.parent = parent.run;
-  child.parent_chain = parent.chain;
-  child.parent_operation = "1";
-  event started = of(event_kind::child_started, "1", "ship");
-  started.details.mutable_child()->set_child(std::string(child.run.view()));
-  append bear = next(parent, {started});
-  bear.children = {child};
-  append fail = next(*failed, {of(event_kind::run_failed, "", "pay")});
-  fail.then = then::end;
-  land(one, {park, put, bear, fail});
+  const auto [bear, child] = bearing(parent, 0);
+  const auto [leave, left] = bearing(*failed, close_policy_abandon);
+  land(one, {park, put, bear, leave});
   parent = *pen_of(parent.run);
   append end = next(parent, {of(event_kind::run_completed, "", "pay")});
   end.then = then::end;
-  land(one, {end});
+  append fail = next(*pen_of(failed->run), {of(event_kind::run_failed, "", "pay")});
+  fail.then = then::end;
+  land(one, {end, fail});
   rests(parked->run);
   failed = pen_of(failed->run);
-  closing = writer(scene, claimed{.run = {.run = child.run, .chain = child.chain}});
+  closing = writer(scene, claimed{.run = child});
+  kept = writer(scene, claimed{.run = left});
 }
 
 /// What two owns; then time passes.
@@ -157,12 +167,13 @@ void world::go_on(bool told) {
   claim.claim->steps = {"render"};
   const auto taken = plain.commit(std::move(claim));
   REQUIRE(taken.ok());
-  REQUIRE(taken->claimed.size() == 2);
+  REQUIRE(taken->claimed.size() == 3);
   REQUIRE(taken->tasks.size() == 1);
   for (const claimed& run : taken->claimed) owns(two.row, run.run.run, run.run.epoch);
   task = taken->tasks[0];
   kid = pen_of(kid_request.run);
   closing = pen_of(closing->run);
+  kept = pen_of(kept->run);
 
   late = request("pay");
   late.not_after = scene.now() + second;
@@ -231,6 +242,20 @@ void world::claim_the_rest() {
   }
 }
 
+/// A parent that goes on hears of the end of its child, or knows it.
+void world::check_kept() {
+  const auto child = plain.find_run(kept->run);
+  const auto parent = plain.find_chain(failed->chain);
+  if (!child.ok() || !parent.ok()) return not_so("a failed run or its child is gone");
+  if (!ended(child->state) || ended(parent->state)) return;
+  const auto inbox = plain.inbox(failed->chain);
+  bool hears = inbox.ok() && !inbox->empty();
+  const auto history = plain.read_events(parent->run, 1, 1'000);
+  for (const encoded_event& stored : history.value())
+    hears = hears || stored.kind == event_kind::child_completed;
+  if (!hears) not_so("a retried run waits for a child that has ended");
+}
+
 void world::check_run(const run_row& run, const std::set<std::int64_t>& alive) {
   const std::string name = run.run.text();
   if (ended(run.state)) return;
@@ -283,6 +308,8 @@ void world::check() {
     if (runs_of_it != 1) not_so("there are " + std::to_string(runs_of_it) + " open runs of " + key);
   if (const auto row = plain.find_run(closing->run); row.ok() && !ended(row->state))
     not_so("a child whose parent has ended is open");
+
+  check_kept();
 
   // Nothing of it concerns the next one.
   REQUIRE(expire_requests(plain, 100).ok());

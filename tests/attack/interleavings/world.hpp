@@ -53,15 +53,19 @@ class world {
   std::optional<conformance::writer> closing;  // by two: its parent has ended
   std::optional<conformance::writer> parked;   // nobody's, with a timer that is due
   std::optional<conformance::writer> failed;   // ended, its key is "failed"
+  std::optional<conformance::writer> kept;     // by two: a child that `failed` has left in flight
   engine::start_request late;                  // not begun, and its `not_after` has passed
   engine::start_request fresh;                 // not begun
   engine::task_row task;
 
  private:
   void begin_runs();
+  std::pair<engine::append, engine::run_row> bearing(const conformance::writer& parent,
+                                                     int close_policy);
   void go_on(bool told);
   void land(const engine::worker_row& by, std::vector<engine::append> what);
   std::optional<conformance::writer> pen_of(const engine::run_id& run);
+  void check_kept();
   void check_run(const engine::run_row& run, const std::set<std::int64_t>& alive);
   void claim_the_rest();
 

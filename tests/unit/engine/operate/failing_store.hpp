@@ -35,8 +35,9 @@ class failing_store : public passing_store {
     return may_fail([&] { return inner_.end_request(run, events, changes, messages); });
   }
   absl::Status begin_copy(const start_request& request, const std::vector<encoded_event>& events,
-                          const run_changes& changes) override {
-    return may_fail([&] { return inner_.begin_copy(request, events, changes); });
+                          const run_changes& changes,
+                          const std::vector<chain_id>& in_flight) override {
+    return may_fail([&] { return inner_.begin_copy(request, events, changes, in_flight); });
   }
   absl::StatusOr<std::vector<encoded_event>> read_events(const run_id& run, position_t from,
                                                          std::size_t at_most) const override {

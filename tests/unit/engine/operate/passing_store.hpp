@@ -59,8 +59,9 @@ class passing_store : public store {
     return inner_.end_request(run, events, changes, messages);
   }
   absl::Status begin_copy(const start_request& request, const std::vector<encoded_event>& events,
-                          const run_changes& changes) override {
-    return inner_.begin_copy(request, events, changes);
+                          const run_changes& changes,
+                          const std::vector<chain_id>& in_flight) override {
+    return inner_.begin_copy(request, events, changes, in_flight);
   }
   absl::StatusOr<std::vector<std::vector<encoded_event>>> read_beginnings(
       const std::vector<run_id>& runs, std::size_t at_most) const override {

@@ -15,6 +15,7 @@ class racing_store : public passing_store {
       : passing_store(inner), other_(std::move(other)) {}
 
   int races = 0;         // commits that `other` precedes
+  int late_copies = 0;   // copies that `other` precedes
   int lost_answers = 0;  // writes that land and answer UNAVAILABLE
 
   absl::StatusOr<batch_result> commit(batch&& what) override {
@@ -30,8 +31,13 @@ class racing_store : public passing_store {
     return lose(inner_.end_request(run, events, changes, messages));
   }
   absl::Status begin_copy(const start_request& request, const std::vector<encoded_event>& events,
-                          const run_changes& changes) override {
-    return lose(inner_.begin_copy(request, events, changes));
+                          const run_changes& changes,
+                          const std::vector<chain_id>& in_flight) override {
+    if (late_copies > 0) {
+      --late_copies;
+      other_();
+    }
+    return lose(inner_.begin_copy(request, events, changes, in_flight));
   }
 
  private:

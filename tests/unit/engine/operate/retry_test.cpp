@@ -234,6 +234,28 @@ TEST_CASE("the end of a child that came too late for its parent is in the copy")
   CHECK(b.findings().empty());
 }
 
+TEST_CASE("a child that ends while its parent is retried is in the copy") {
+  bench b;
+  const run_id parent = b.begin();
+  start_request child = b.request("bill");
+  child.parent = child.parent_chain = parent;
+  child.parent_operation = "1";
+  child.close_policy = 2;
+  append more;
+  more.children.push_back(child);
+  b.write(parent, {child_started("1", "bill", child.run)}, then::keep, more);
+  b.write(parent, {step_failed("2", "ship", down), failed(down)}, then::end);
+  b.claim();
+  racing_store racing(*b.store, [&] { b.write(child.run, {completed()}, then::end); });
+  racing.late_copies = 1;
+
+  const run_id next = retry(racing, parent, ada, false).value();
+
+  CHECK(b.told(next) == "run_started, child_started 1, child_completed 1, operator_act retry");
+  CHECK(b.store->list({.chain = parent})->size() == 2);
+  CHECK(b.findings().empty());
+}
+
 TEST_CASE("a retried child has no parent to tell, since it was told") {
   bench b;
   const run_id parent = b.begin();

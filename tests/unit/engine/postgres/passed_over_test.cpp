@@ -48,6 +48,34 @@ TEST_CASE("a worker that passed over a start looks again soon: it is signalled j
   CHECK(taken.next_not_before == 0);
 }
 
+TEST_CASE("a worker that passed over a start beside its writes looks again soon") {
+  wired_scene at;
+  const conformance::worker_row me = at.join();
+  conformance::writer run(at, at.begin(me));
+  (void)at.start(at.request());
+  connection signals(server_address());
+  signals.execute("BEGIN");
+  signals.execute("SELECT 1 FROM " + at.made.schema + ".start_requests FOR NO KEY UPDATE");
+  const auto step_and_claim = [&](const std::string& operation) {
+    engine::batch both;
+    both.worker = me.row;
+    both.appends = {run.next({conformance::step_completed(operation)})};
+    both.claim = at.wants();
+    engine::batch_result done = at.journal->commit(std::move(both)).value();
+    REQUIRE(done.appends.at(0).how == engine::landing::landed);
+    run = conformance::writer(at, at.row(run.run));
+    return done;
+  };
+
+  const engine::batch_result passed = step_and_claim("1");
+
+  CHECK(passed.claimed.empty());
+  CHECK(passed.next_not_before > at.now());
+  CHECK(passed.next_not_before <= at.now() + conformance::second);
+  signals.execute("COMMIT");
+  CHECK(step_and_claim("2").claimed.size() == 1);
+}
+
 TEST_CASE("a worker that passed over a task looks again soon: nobody tells it when it is free") {
   conformance::remote at;
   const engine::worker_row gpu = at.scene.join();

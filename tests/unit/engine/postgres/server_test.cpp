@@ -223,6 +223,8 @@ TEST_CASE("a cursor that isn't this journal's is refused, and its own goes on") 
     CAPTURE(wrong);
     CHECK(at.journal->changes(wrong, 10).status().code() == absl::StatusCode::kInvalidArgument);
   }
+  const std::string of_another = "0000FFFF" + all->front().cursor.substr(8);
+  CHECK(at.journal->changes(of_another, 10).status().code() == absl::StatusCode::kAborted);
 }
 
 TEST_CASE("an appender that has seen a name forgotten tells its caller to send it again") {

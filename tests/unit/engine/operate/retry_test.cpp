@@ -43,6 +43,21 @@ class steps_code {
   std::size_t asked_ = 0;
 };
 
+/// A run that has failed, and its child, which is claimed and goes on.
+std::pair<run_id, run_id> failed_beside_child(bench& b) {
+  const run_id parent = b.begin();
+  start_request child = b.request("bill");
+  child.parent = child.parent_chain = parent;
+  child.parent_operation = "1";
+  child.close_policy = 2;
+  append more;
+  more.children.push_back(child);
+  b.write(parent, {child_started("1", "bill", child.run)}, then::keep, more);
+  b.write(parent, {step_failed("2", "ship", down), failed(down)}, then::end);
+  b.claim();
+  return {parent, child.run};
+}
+
 /// Replays the run's journal; then the keys of what starts, or the difference.
 std::string replay(const bench& b, const run_id& run, std::vector<std::string> names) {
   const std::vector<event> history = b.history(run);
@@ -215,17 +230,8 @@ TEST_CASE("terminated and cancelled runs go on where they were") {
 
 TEST_CASE("the end of a child that came too late for its parent is in the copy") {
   bench b;
-  const run_id parent = b.begin();
-  start_request child = b.request("bill");
-  child.parent = child.parent_chain = parent;
-  child.parent_operation = "1";
-  child.close_policy = 2;
-  append more;
-  more.children.push_back(child);
-  b.write(parent, {child_started("1", "bill", child.run)}, then::keep, more);
-  b.write(parent, {step_failed("2", "ship", down), failed(down)}, then::end);
-  b.claim();
-  b.write(child.run, {completed()}, then::end);
+  const auto [parent, child] = failed_beside_child(b);
+  b.write(child, {completed()}, then::end);
 
   const run_id next = retry(*b.store, parent, ada, false).value();
 
@@ -236,17 +242,8 @@ TEST_CASE("the end of a child that came too late for its parent is in the copy")
 
 TEST_CASE("a child that ends while its parent is retried is in the copy") {
   bench b;
-  const run_id parent = b.begin();
-  start_request child = b.request("bill");
-  child.parent = child.parent_chain = parent;
-  child.parent_operation = "1";
-  child.close_policy = 2;
-  append more;
-  more.children.push_back(child);
-  b.write(parent, {child_started("1", "bill", child.run)}, then::keep, more);
-  b.write(parent, {step_failed("2", "ship", down), failed(down)}, then::end);
-  b.claim();
-  racing_store racing(*b.store, [&] { b.write(child.run, {completed()}, then::end); });
+  const auto [parent, child] = failed_beside_child(b);
+  racing_store racing(*b.store, [&b, bill = child] { b.write(bill, {completed()}, then::end); });
   racing.late_copies = 1;
 
   const run_id next = retry(racing, parent, ada, false).value();

@@ -3,7 +3,8 @@
 """Holds counts of what a run costs against bounds.py.
 
     counts.py sqlite|postgres FERMATA_BENCH        # postgres: beneath scripts/with_postgres.sh
-    counts.py allocations|instructions COUNT_STEPS
+    counts.py allocations COUNT_STEPS
+    counts.py instructions COUNT_STEPS FERMATA_BENCH
 """
 import json
 import re
@@ -18,6 +19,9 @@ SKIPPED = 77
 # Two at a time are taken from each other: what a program begins and ends with isn't in it.
 RUNS_PROFILED = (5, 30)
 STEPS_PER_RUN = 10
+REPLAYS_PROFILED = (2, 4)
+REPLAY = "W8 --on sqlite --events 10000 --runs 1 --repeat".split()  # one history of 10,000 events, one of 65
+EVENTS_PER_REPLAY = 10_065
 
 
 def said(*command):
@@ -38,25 +42,30 @@ def allocations(program):
                 "sqlite": json.loads(said(program, "50", folder).stdout)}
 
 
-def instructions(program):
-    if shutil.which("valgrind") is None:
-        print("SKIPPED: valgrind isn't installed (scripts/setup.sh): instructions a step aren't bounded here")
-        sys.exit(SKIPPED)
+def instructions_of_one(program, arguments, often):
+    """What one more round of the program takes, by callgrind; its last argument says how many."""
     counted = []
     with tempfile.TemporaryDirectory(prefix="fermata-counts-") as folder:
         bare = folder + "/bare"
         said("strip", "-o", bare, program)  # valgrind 3.19 gives up on clang 19's debug information
-        for runs in RUNS_PROFILED:
-            told = said("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", bare, str(runs)).stderr
+        for rounds in often:
+            told = said("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", bare, *arguments, str(rounds)).stderr
             counted.append(int(re.search(r"Collected : (\d+)", told)[1]))
-    steps = (RUNS_PROFILED[1] - RUNS_PROFILED[0]) * STEPS_PER_RUN
-    return {"memory": {"instructions_per_step": (counted[1] - counted[0]) / steps}}
+    return (counted[1] - counted[0]) / (often[1] - often[0])
+
+
+def instructions(count_steps, bench):
+    if shutil.which("valgrind") is None:
+        print("SKIPPED: valgrind isn't installed (scripts/setup.sh): instructions aren't bounded here")
+        sys.exit(SKIPPED)
+    return {"memory": {"instructions_per_step": instructions_of_one(count_steps, [], RUNS_PROFILED) / STEPS_PER_RUN},
+            "W8": {"instructions_per_event": instructions_of_one(bench, REPLAY, REPLAYS_PROFILED) / EVENTS_PER_REPLAY}}
 
 
 def main():
-    where, program = sys.argv[1:]
+    where, *programs = sys.argv[1:]
     measure = {"allocations": allocations, "instructions": instructions}.get(where)
-    found = measure(program) if measure else of_bench(program, where)
+    found = measure(*programs) if measure else of_bench(*programs, where)
     wrong = 0
     for _, what, value, least, most, reason in (one for one in BOUNDS if one[0] == where):
         is_now = eval(value, {}, found[what])  # a column, or a sum of columns
